@@ -1,1 +1,27 @@
-//! placeholder
+//! Pure types and rules of Axle: no AWS, no HTTP, no clock, no IO.
+//!
+//! Anything that can be decided from its arguments alone is decided here, so that it can be tested as a table of cases.
+
+pub mod actor;
+pub mod address;
+pub mod campaign;
+pub mod csv;
+pub mod event;
+pub mod fault;
+pub mod id;
+pub mod identity;
+pub mod lead;
+pub mod merge;
+pub mod money;
+pub mod rate;
+pub mod text;
+pub mod time;
+pub mod webhook;
+
+pub use actor::{Actor, ActorKind};
+pub use fault::{Fault, Faults};
+pub use id::{
+    CampaignId, DeliveryId, EntityId, EventId, ImportJobId, LeadId, TraceId, UploadId, UserId, WebhookId,
+};
+pub use money::Micros;
+pub use time::Time;

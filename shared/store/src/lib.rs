@@ -1,1 +1,31 @@
-//! placeholder
+//! The single table: key types, item mapping, repositories, and transactions that carry their events.
+//!
+//! `README.md` beside this crate lists every access pattern with its key, consistency and cost.
+
+mod cursor;
+mod error;
+mod item;
+mod key;
+mod listing;
+mod meter;
+mod table;
+mod tx;
+
+pub mod campaigns;
+pub mod deliveries;
+pub mod events;
+pub mod idempotency;
+pub mod identity;
+pub mod imports;
+pub mod leads;
+pub mod rates;
+pub mod webhooks;
+
+pub use cursor::{BadCursor, CursorKey};
+pub use error::{Error, Result};
+pub use item::{Item, Job, Placement, Record, Versioned};
+pub use key::Key;
+pub use listing::{Filter, Listing, Page, Span};
+pub use meter::{Meter, Spent};
+pub use table::{PutOutcome, Table};
+pub use tx::{CommitError, Tx};

@@ -1,0 +1,47 @@
+//! Text helpers that several contexts share.
+
+/// Folds text for caseless search: Unicode lower case with white space runs made one space.
+pub fn fold(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for word in text.split_whitespace() {
+        if !out.is_empty() {
+            out.push(' ');
+        }
+        // Lower-casing the upper case folds pairs that lower case alone keeps apart (sharp s, final sigma, dotless forms).
+        out.extend(word.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase));
+    }
+    out
+}
+
+/// Implements `ToSchema` for a type whose JSON form is a string.
+macro_rules! string_schema {
+    ($type:ty, $name:expr, $format:literal, $example:literal) => {
+        impl utoipa::PartialSchema for $type {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+                utoipa::openapi::ObjectBuilder::new()
+                    .schema_type(utoipa::openapi::schema::Type::String)
+                    .format(Some(utoipa::openapi::SchemaFormat::Custom($format.into())))
+                    .examples([serde_json::Value::from($example)])
+                    .into()
+            }
+        }
+        impl utoipa::ToSchema for $type {
+            fn name() -> std::borrow::Cow<'static, str> {
+                $name.into()
+            }
+        }
+    };
+}
+pub(crate) use string_schema;
+
+#[cfg(test)]
+mod tests {
+    use super::fold;
+
+    #[test]
+    fn folds_case_beyond_ascii() {
+        assert_eq!(fold("  ÅRE   Straße "), fold("åre STRASSE"));
+        assert_eq!(fold("ΟΔΟΣ"), fold("οδος"));
+        assert_eq!(fold("Ünïted"), "ünïted");
+    }
+}
