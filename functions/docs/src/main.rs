@@ -1,1 +1,6 @@
-fn main() {}
+//! The `docs` function: the reference behind API Gateway.
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), axle_runtime::Error> {
+    axle_runtime::serve(|app| axle_http::serve(app, docs::routes())).await
+}

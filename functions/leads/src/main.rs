@@ -1,1 +1,6 @@
-fn main() {}
+//! The `leads` function: its routes behind API Gateway.
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), axle_runtime::Error> {
+    axle_runtime::serve(|app| axle_http::serve(app, leads::routes())).await
+}

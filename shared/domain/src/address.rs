@@ -192,9 +192,21 @@ mod tests {
         ] {
             assert_eq!(Email::parse(text).unwrap().as_str(), normal);
         }
-        for bad in ["", "ada", "ada@", "@example.com", "a b@example.com", "ada@localhost", ".a@example.com", "a..b@example.com",
-            "ada@exa mple.com", "ada@-x.com", "ada@127.0.0.1", "a@b@example.com", "ada\r\n@example.com"]
-        {
+        for bad in [
+            "",
+            "ada",
+            "ada@",
+            "@example.com",
+            "a b@example.com",
+            "ada@localhost",
+            ".a@example.com",
+            "a..b@example.com",
+            "ada@exa mple.com",
+            "ada@-x.com",
+            "ada@127.0.0.1",
+            "a@b@example.com",
+            "ada\r\n@example.com",
+        ] {
             assert!(Email::parse(bad).is_err(), "{bad:?}");
         }
     }
@@ -220,7 +232,8 @@ mod tests {
         ] {
             assert_eq!(LinkedinUrl::parse(text).unwrap().as_str(), "https://www.linkedin.com/in/ada-lovelace");
         }
-        for bad in ["", "https://example.com/in/ada", "https://linkedin.com/company/x", "https://linkedin.com.evil.example/in/a"] {
+        for bad in ["", "https://example.com/in/ada", "https://linkedin.com/company/x", "https://linkedin.com.evil.example/in/a"]
+        {
             assert!(LinkedinUrl::parse(bad).is_err(), "{bad:?}");
         }
     }

@@ -20,8 +20,6 @@ pub mod webhook;
 
 pub use actor::{Actor, ActorKind};
 pub use fault::{Fault, Faults};
-pub use id::{
-    CampaignId, DeliveryId, EntityId, EventId, ImportJobId, LeadId, TraceId, UploadId, UserId, WebhookId,
-};
+pub use id::{CampaignId, DeliveryId, EntityId, EventId, ImportJobId, LeadId, TraceId, UploadId, UserId, WebhookId};
 pub use money::Micros;
 pub use time::Time;

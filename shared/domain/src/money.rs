@@ -78,12 +78,9 @@ mod tests {
 
     #[test]
     fn round_trips_exactly() {
-        for (text, micros, shown) in [
-            ("0.0042", 4_200, "0.0042"),
-            ("12.50", 12_500_000, "12.5"),
-            ("7", 7_000_000, "7"),
-            ("-0.000001", -1, "-0.000001"),
-        ] {
+        for (text, micros, shown) in
+            [("0.0042", 4_200, "0.0042"), ("12.50", 12_500_000, "12.5"), ("7", 7_000_000, "7"), ("-0.000001", -1, "-0.000001")]
+        {
             let m: Micros = text.parse().unwrap();
             assert_eq!((m.0, m.to_string().as_str()), (micros, shown));
         }

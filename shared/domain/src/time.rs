@@ -53,6 +53,14 @@ impl Time {
     }
 }
 
+impl From<Time> for jiff::Timestamp {
+    /// The same instant; one beyond jiff's range is its nearest end.
+    fn from(time: Time) -> Self {
+        let end = if time.0 < 0 { Self::MIN } else { Self::MAX };
+        Self::from_millisecond(time.0).unwrap_or(end)
+    }
+}
+
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match jiff::Timestamp::from_millisecond(self.0.clamp(-62_135_596_800_000, Self::MAX_MS)) {

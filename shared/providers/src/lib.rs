@@ -5,10 +5,11 @@
 
 mod aws;
 mod lazy;
-// pub mod objects;
+pub mod objects;
 pub mod outbound;
-// pub mod queue;
+pub mod queue;
 pub mod secrets;
 pub mod vault;
 
+pub use aws::AwsFailure;
 pub use lazy::Lazy;

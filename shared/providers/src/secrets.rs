@@ -23,7 +23,7 @@ pub enum SecretError {
         cause: AwsFailure,
     },
     /// There is no such secret, or it is binary or empty.
-    #[error("secret {0} has no text")]
+    #[error("secret {0} does not exist or has no text")]
     Missing(String),
 }
 
@@ -83,7 +83,7 @@ impl Source for Lazy<Client> {
             if missing {
                 SecretError::Missing(id.to_owned())
             } else {
-                SecretError::Unavailable { id: id.to_owned(), cause: AwsFailure::new(error) }
+                SecretError::Unavailable { id: id.to_owned(), cause: AwsFailure::call(&error) }
             }
         })?;
         match answer.secret_string {

@@ -1,1 +1,79 @@
-//! placeholder
+//! The ten-line `main` of every function: configuration from the environment, AWS clients, telemetry.
+
+mod config;
+mod parts;
+mod telemetry;
+
+pub use config::{Env, MissingVariable};
+pub use lambda_runtime::Error;
+pub use parts::{app, event_bridge, sqs_queue};
+pub use telemetry::init as init_telemetry;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axle_app::App;
+use lambda_http::tower::ServiceExt as _;
+use lambda_runtime::{LambdaEvent, service_fn};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// Time that a worker keeps for saying goodbye: checkpoints, logs, the answer itself.
+const MARGIN: Duration = Duration::from_millis(1_500);
+
+/// Serves a router behind API Gateway.
+///
+/// # Errors
+/// A missing environment variable, or a runtime API that cannot be reached.
+pub async fn serve<R>(router: impl FnOnce(Arc<App>) -> R) -> Result<(), Error>
+where
+    R: lambda_http::tower::Service<lambda_http::Request> + Send + 'static,
+    R: Clone,
+    R::Response: lambda_http::IntoResponse + Send + 'static,
+    R::Error: std::fmt::Debug + Into<lambda_runtime::Diagnostic> + Send,
+    R::Future: Send + 'static,
+{
+    telemetry::init();
+    let app = parts::app(&Env::read())?;
+    lambda_http::run(router(app)).await
+}
+
+/// Runs a worker: `handle` gets the app, the event, and the instant by which it should have ended.
+///
+/// # Errors
+/// A missing environment variable, or a runtime API that cannot be reached.
+pub async fn work<E, O, F>(handle: impl Fn(Arc<App>, E, Instant) -> F) -> Result<(), Error>
+where
+    E: DeserializeOwned + Send + 'static,
+    O: Serialize,
+    F: Future<Output = Result<O, Error>>,
+{
+    telemetry::init();
+    let app = parts::app(&Env::read())?;
+    lambda_runtime::run(service_fn(|event: LambdaEvent<E>| handle(Arc::clone(&app), event.payload, deadline(&event.context))))
+        .await
+}
+
+/// The instant by which an invocation should have ended.
+pub fn deadline(context: &lambda_runtime::Context) -> Instant {
+    let now = std::time::SystemTime::now();
+    let left = context.deadline().duration_since(now).unwrap_or_default();
+    Instant::now() + left.saturating_sub(MARGIN)
+}
+
+/// Answers one API Gateway event, for functions that have other callers too.
+///
+/// # Errors
+/// An event that is not one of API Gateway's.
+pub async fn answer_http<R>(router: R, event: LambdaEvent<serde_json::Value>) -> Result<serde_json::Value, Error>
+where
+    R: lambda_http::tower::Service<lambda_http::Request> + Send + 'static,
+    R::Response: lambda_http::IntoResponse + Send + 'static,
+    R::Error: Into<Error> + std::fmt::Debug + Send,
+    R::Future: Send + 'static,
+{
+    let request: lambda_http::request::LambdaRequest = serde_json::from_value(event.payload)?;
+    let adapter = lambda_http::Adapter::from(router);
+    let response = adapter.oneshot(LambdaEvent::new(request, event.context)).await.map_err(Into::into)?;
+    Ok(serde_json::to_value(response)?)
+}

@@ -48,7 +48,14 @@ impl Record for CampaignRecord {
 
 impl Table {
     /// A page of campaigns, newest first.
-    pub async fn campaigns(&self, entity: EntityId, status: Option<CampaignStatus>, after: Option<&str>, limit: usize, now: Time) -> Result<(Vec<Versioned<CampaignRecord>>, Option<String>)> {
+    pub async fn campaigns(
+        &self,
+        entity: EntityId,
+        status: Option<CampaignStatus>,
+        after: Option<&str>,
+        limit: usize,
+        now: Time,
+    ) -> Result<(Vec<Versioned<CampaignRecord>>, Option<String>)> {
         let listing = Listing { index: Some("gsi1"), partitions: vec![format!("E#{entity}#CAMPAIGNS")], ascending: false };
         let mut filter = Filter::default();
         if let Some(status) = status {

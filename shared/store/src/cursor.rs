@@ -64,7 +64,13 @@ mod tests {
         let key = CursorKey::new(b"k");
         let cursor = key.seal("tenant/leads", "2026#x");
         assert_eq!(key.open("tenant/leads", &cursor).as_deref(), Ok("2026#x"));
-        for (scope, text) in [("other/leads", cursor.as_str()), ("tenant/leads", ""), ("tenant/leads", "AAAA"), ("tenant/leads", &cursor[1..]), ("tenant/leads", "é")] {
+        for (scope, text) in [
+            ("other/leads", cursor.as_str()),
+            ("tenant/leads", ""),
+            ("tenant/leads", "AAAA"),
+            ("tenant/leads", &cursor[1..]),
+            ("tenant/leads", "é"),
+        ] {
             assert_eq!(key.open(scope, text), Err(BadCursor));
         }
         assert_eq!(CursorKey::new(b"j").open("tenant/leads", &cursor), Err(BadCursor));

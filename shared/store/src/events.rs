@@ -95,7 +95,14 @@ impl Table {
     }
 
     /// A page of events, newest first, and the position of the next.
-    pub async fn events(&self, entity: EntityId, query: &EventQuery, after: Option<&str>, limit: usize, now: Time) -> Result<(Vec<Event>, Option<String>)> {
+    pub async fn events(
+        &self,
+        entity: EntityId,
+        query: &EventQuery,
+        after: Option<&str>,
+        limit: usize,
+        now: Time,
+    ) -> Result<(Vec<Event>, Option<String>)> {
         let partitions = (0..SHARDS).map(|shard| format!("E#{entity}#{}", collection(shard))).collect();
         let listing = Listing { index: None, partitions, ascending: false };
         let span = Span { from: query.from.map(id_at), to: query.to.map(id_at) };

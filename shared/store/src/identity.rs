@@ -114,7 +114,13 @@ impl Record for AuditRecord {
 
 impl Table {
     /// Every API key of a tenant, newest first, expired ones too.
-    pub async fn api_keys(&self, entity: EntityId, after: Option<&str>, limit: usize, now: Time) -> Result<(Vec<Versioned<ApiKeyRecord>>, Option<String>)> {
+    pub async fn api_keys(
+        &self,
+        entity: EntityId,
+        after: Option<&str>,
+        limit: usize,
+        now: Time,
+    ) -> Result<(Vec<Versioned<ApiKeyRecord>>, Option<String>)> {
         let listing = Listing { index: Some("gsi1"), partitions: vec![format!("E#{entity}#KEYS")], ascending: false };
         let page = self.page(&listing, &Span::default(), after, &Filter::default(), limit).await?;
         let ids = page.items.iter().filter_map(|item| crate::item::text(item, "id")?.parse::<KeyId>().ok());
@@ -130,7 +136,12 @@ impl Table {
     }
 
     /// A page of the audit log, newest first.
-    pub async fn audit_log(&self, entity: EntityId, after: Option<&str>, limit: usize) -> Result<(Vec<AuditRecord>, Option<String>)> {
+    pub async fn audit_log(
+        &self,
+        entity: EntityId,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<(Vec<AuditRecord>, Option<String>)> {
         let listing = Listing { index: None, partitions: vec![format!("E#{entity}#AUDIT")], ascending: false };
         let page = self.page(&listing, &Span::default(), after, &Filter::default(), limit).await?;
         let records: Result<Vec<_>> = page.items.into_iter().map(|item| from_item::<AuditRecord>(item, None)).collect();

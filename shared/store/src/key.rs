@@ -30,9 +30,6 @@ impl Key {
     }
 
     pub(crate) fn attributes(&self) -> Item {
-        Item::from([
-            ("pk".to_owned(), AttributeValue::S(self.pk.clone())),
-            ("sk".to_owned(), AttributeValue::S(self.sk.clone())),
-        ])
+        Item::from([("pk".to_owned(), AttributeValue::S(self.pk.clone())), ("sk".to_owned(), AttributeValue::S(self.sk.clone()))])
     }
 }

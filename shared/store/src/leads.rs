@@ -28,6 +28,9 @@ pub struct LeadRecord {
     /// What the lead is known by; see `axle_domain::lead::IdentityKey`. Absent for rows imported without de-duplication.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<String>,
+    /// Set once the lead took another identity than the one its id was made from.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub moved: bool,
     pub profile: LeadProfile,
     pub status: LeadStatus,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -188,7 +191,14 @@ impl Table {
     }
 
     /// A page of leads, newest first.
-    pub async fn leads(&self, entity: EntityId, query: &LeadQuery, after: Option<&str>, limit: usize, now: Time) -> Result<(Vec<Versioned<LeadRecord>>, Option<String>)> {
+    pub async fn leads(
+        &self,
+        entity: EntityId,
+        query: &LeadQuery,
+        after: Option<&str>,
+        limit: usize,
+        now: Time,
+    ) -> Result<(Vec<Versioned<LeadRecord>>, Option<String>)> {
         let (listing, filter) = (query.listing(entity), query.index_filter());
         let mut after = after.map(str::to_owned);
         let mut leads: Vec<Versioned<LeadRecord>> = Vec::new();

@@ -8,6 +8,7 @@ mod item;
 mod key;
 mod listing;
 mod meter;
+mod pacing;
 mod table;
 mod tx;
 
@@ -27,5 +28,6 @@ pub use item::{Item, Job, Placement, Record, Versioned};
 pub use key::Key;
 pub use listing::{Filter, Listing, Page, Span};
 pub use meter::{Meter, Spent};
+pub use pacing::{Gate, Place};
 pub use table::{PutOutcome, Table};
 pub use tx::{CommitError, Tx};

@@ -163,9 +163,8 @@ impl Table {
             meter.note("Query", false, &out.consumed_capacity);
         }
         let looked_at = usize::try_from(out.scanned_count).unwrap_or(0);
-        let excluded = |position: &str| {
-            span.to.as_deref().is_some_and(|to| position >= to) || shard.read_to.as_deref() == Some(position)
-        };
+        let excluded =
+            |position: &str| span.to.as_deref().is_some_and(|to| position >= to) || shard.read_to.as_deref() == Some(position);
         let entries = out.items.unwrap_or_default().into_iter().filter_map(|item| Some((text(&item, &sk)?.to_owned(), item)));
         let fresh: Vec<_> = entries.filter(|(position, _)| !excluded(position)).collect();
         shard.found.extend(fresh);
@@ -229,7 +228,13 @@ fn best_shard(listing: &Listing, shards: &[Shard]) -> Option<usize> {
 }
 
 /// Gives out what lies before the point up to which every shard was read, and goes on from there next time.
-fn stop_at_frontier(listing: &Listing, mut shards: Vec<Shard>, mut items: Vec<Item>, limit: usize, mut last: Option<String>) -> Page {
+fn stop_at_frontier(
+    listing: &Listing,
+    mut shards: Vec<Shard>,
+    mut items: Vec<Item>,
+    limit: usize,
+    mut last: Option<String>,
+) -> Page {
     let open = shards.iter().filter(|s| !s.done && s.found.is_empty()).filter_map(|s| s.read_to.clone());
     let frontier = open.reduce(|a, b| if before(listing, &a, &b) { a } else { b });
     while items.len() < limit

@@ -49,7 +49,11 @@ impl Table {
         self.meter.is_some().then_some(ReturnConsumedCapacity::Total)
     }
 
-    pub(crate) fn note<'a>(&self, write: &'static str, spent: impl IntoIterator<Item = &'a aws_sdk_dynamodb::types::ConsumedCapacity>) {
+    pub(crate) fn note<'a>(
+        &self,
+        write: &'static str,
+        spent: impl IntoIterator<Item = &'a aws_sdk_dynamodb::types::ConsumedCapacity>,
+    ) {
         if let Some(meter) = &self.meter {
             meter.note(write, true, spent);
         }

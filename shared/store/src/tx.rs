@@ -69,7 +69,14 @@ impl<'a> Tx<'a> {
         Self { table, writes: Vec::new(), problem: None }
     }
 
-    fn put<T: Record>(&mut self, label: &'static str, record: &T, version: u64, condition: Option<&str>, values: Vec<(String, AttributeValue)>) {
+    fn put<T: Record>(
+        &mut self,
+        label: &'static str,
+        record: &T,
+        version: u64,
+        condition: Option<&str>,
+        values: Vec<(String, AttributeValue)>,
+    ) {
         match to_item(record, version) {
             Ok(item) => {
                 let op = Op::Put { item, condition: condition.map(str::to_owned), values };
@@ -95,7 +102,13 @@ impl<'a> Tx<'a> {
     }
 
     /// Puts a record where nothing stands or what stands there meets `condition`.
-    pub(crate) fn put_if<T: Record>(&mut self, label: &'static str, record: &T, condition: &str, values: Vec<(String, AttributeValue)>) {
+    pub(crate) fn put_if<T: Record>(
+        &mut self,
+        label: &'static str,
+        record: &T,
+        condition: &str,
+        values: Vec<(String, AttributeValue)>,
+    ) {
         self.put(label, record, 1, Some(condition), values);
     }
 
@@ -186,7 +199,8 @@ impl<'a> Tx<'a> {
                 }
             }
             Op::Delete { key, condition, names, values } => {
-                let delete = client.delete_item().table_name(table).set_key(Some(key.attributes())).set_condition_expression(condition);
+                let delete =
+                    client.delete_item().table_name(table).set_key(Some(key.attributes())).set_condition_expression(condition);
                 let delete = delete.set_expression_attribute_values((!values.is_empty()).then(|| values.into_iter().collect()));
                 let delete = delete.set_expression_attribute_names((!names.is_empty()).then(|| names.into_iter().collect()));
                 match delete.return_values_on_condition_check_failure(old).set_return_consumed_capacity(capacity).send().await {
@@ -213,7 +227,9 @@ impl<'a> Tx<'a> {
                 Ok(Attempt::Done)
             }
             Err(e) => match e.as_service_error() {
-                Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => Ok(read_reasons(cancelled.cancellation_reasons())),
+                Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
+                    Ok(read_reasons(cancelled.cancellation_reasons()))
+                }
                 _ => match sdk(e) {
                     Error::Unavailable(reason) => Ok(Attempt::Passing(reason)),
                     fault => Err(fault),
@@ -259,7 +275,10 @@ impl<'a> Tx<'a> {
 
 enum Attempt {
     Done,
-    Failed { index: usize, existing: Option<Item> },
+    Failed {
+        index: usize,
+        existing: Option<Item>,
+    },
     /// Another transaction was at the same items, or the table throttles.
     Passing(String),
 }

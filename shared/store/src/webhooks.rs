@@ -1,21 +1,21 @@
 //! Webhook endpoints. A tenant's endpoints are one small partition, read whole when an event is dispatched.
 
+use aws_sdk_dynamodb::types::AttributeValue;
+use axle_domain::webhook::{EventFilter, filter_of};
 use axle_domain::{EntityId, Time, WebhookId};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::item::{Record, Versioned, from_item};
 use crate::key::Key;
+use crate::listing::{Filter, Listing, Span};
 use crate::table::{Table, Update};
+use crate::tx::Tx;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EndpointStatus {
-    Enabled,
-    Disabled,
-}
+pub use axle_domain::webhook::EndpointStatus;
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// An endpoint.
+#[derive(Clone, Serialize, Deserialize)]
 pub struct WebhookRecord {
     pub entity_id: EntityId,
     pub id: WebhookId,
@@ -39,14 +39,35 @@ pub struct WebhookRecord {
     /// When deliveries began to fail without a success since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failing_since: Option<Time>,
+    /// Whether the last attempt came back soon, with whatever answer; `None` before the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub responsive: Option<bool>,
     pub created_at: Time,
     pub updated_at: Time,
 }
 
 impl WebhookRecord {
     pub fn key_of(entity: EntityId, id: WebhookId) -> Key {
-        Key::member(entity, "WEBHOOKS", id)
+        Key::member(entity, COLLECTION, id)
     }
+
+    /// The event types that it wants.
+    pub fn filter(&self) -> EventFilter {
+        filter_of(&self.event_types)
+    }
+}
+
+/// Without URL and secrets: paths of webhook URLs often hold tokens.
+impl std::fmt::Debug for WebhookRecord {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WebhookRecord").field("id", &self.id).field("status", &self.status).finish_non_exhaustive()
+    }
+}
+
+const COLLECTION: &str = "WEBHOOKS";
+
+fn partition_of(entity: EntityId) -> String {
+    format!("E#{entity}#{COLLECTION}")
 }
 
 impl Record for WebhookRecord {
@@ -59,17 +80,50 @@ impl Record for WebhookRecord {
 impl Table {
     /// Every endpoint of a tenant, oldest first.
     pub async fn webhooks(&self, entity: EntityId, consistent: bool) -> Result<Vec<Versioned<WebhookRecord>>> {
-        let items = self.partition(&format!("E#{entity}#WEBHOOKS"), "", consistent).await?;
+        let items = self.partition(&partition_of(entity), "", consistent).await?;
         let records: Result<Vec<_>> = items.into_iter().map(|item| from_item(item, None)).collect();
         Ok(records?.into_iter().flatten().collect())
     }
 
-    /// Notes that deliveries began to fail (`Some`) or succeed again (`None`); writes nothing when that is known.
-    pub async fn mark_webhook(&self, entity: EntityId, id: WebhookId, failing_since: Option<Time>) -> Result<()> {
-        let update = match failing_since {
-            Some(at) => Update::new("SET failing_since = :at").when("attribute_exists(pk) AND attribute_not_exists(failing_since)").text(":at", at),
-            None => Update::new("REMOVE failing_since").when("attribute_exists(failing_since)"),
+    /// A page of a tenant's endpoints, newest first.
+    pub async fn webhooks_page(
+        &self,
+        entity: EntityId,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<(Vec<Versioned<WebhookRecord>>, Option<String>)> {
+        let listing = Listing { index: None, partitions: vec![partition_of(entity)], ascending: false };
+        let page = self.page(&listing, &Span::default(), after, &Filter::default(), limit).await?;
+        let records: Result<Vec<_>> = page.items.into_iter().map(|item| from_item(item, None)).collect();
+        Ok((records?.into_iter().flatten().collect(), page.next))
+    }
+
+    /// Notes how the endpoint is doing: that deliveries fail (since `failing_at`, unless they did so before) or succeed
+    /// again (`None`), and whether it answers soon. Leaves the version alone: a tenant's edit must not fail on it. One write
+    /// unit a KB; call it on changes only.
+    pub async fn mark_webhook(&self, entity: EntityId, id: WebhookId, failing_at: Option<Time>, responsive: bool) -> Result<()> {
+        let update = match failing_at {
+            Some(at) => Update::new("SET responsive = :r, failing_since = if_not_exists(failing_since, :at)").text(":at", at),
+            None => Update::new("SET responsive = :r REMOVE failing_since"),
         };
+        let update = update.when("attribute_exists(pk)").value(":r", AttributeValue::Bool(responsive));
         self.update(&WebhookRecord::key_of(entity, id), update).await.map(drop)
+    }
+}
+
+impl Tx<'_> {
+    /// Disables an endpoint, if it is still enabled and still has the URL that was found wanting (label `webhook`).
+    pub fn disable_webhook(&mut self, endpoint: &WebhookRecord, reason: &str, now: Time) {
+        let update = Update::new("SET #s = :disabled, disabled_reason = :reason, updated_at = :now, version = version + :one")
+            .when("#s = :enabled AND #u = :url")
+            .name("#s", "status")
+            .name("#u", "url")
+            .text(":disabled", "disabled")
+            .text(":enabled", "enabled")
+            .text(":reason", reason)
+            .text(":url", &endpoint.url)
+            .text(":now", now)
+            .number(":one", 1);
+        self.update("webhook", endpoint.key(), update);
     }
 }

@@ -1,1 +1,129 @@
-//! placeholder
+//! For tests only: the application on an embedded table, with a clock that tests move and queues and objects in memory.
+
+// A test helper that cannot set up its world has nothing better to do than to say so.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod http;
+mod table;
+
+pub use http::{Answered, call, request};
+pub use table::TestTable;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use axle_app::identity::operator::{CreateKey, Operation, operate};
+use axle_app::{App, Config, Parts};
+use axle_domain::identity::{Plan, Scope};
+use axle_domain::rate::Limits;
+use axle_domain::webhook::{NetworkPolicy, Schedule};
+use axle_domain::{EntityId, Time};
+use axle_providers::Lazy;
+use axle_providers::objects::MemoryObjects;
+use axle_providers::outbound;
+use axle_providers::queue::MemoryQueue;
+use axle_providers::secrets::Secrets;
+use axle_providers::vault::Vault;
+use axle_store::{Meter, Table};
+
+/// A clock that stands still until it is moved.
+#[derive(Clone, Debug)]
+pub struct FakeClock(Arc<AtomicI64>);
+
+impl FakeClock {
+    pub fn now(&self) -> Time {
+        Time::from_millis(self.0.load(Ordering::SeqCst))
+    }
+    pub fn advance_secs(&self, secs: i64) {
+        self.0.fetch_add(secs * 1000, Ordering::SeqCst);
+    }
+    pub fn advance_millis(&self, ms: i64) {
+        self.0.fetch_add(ms, Ordering::SeqCst);
+    }
+}
+
+/// One application with everything around it.
+pub struct World {
+    pub app: Arc<App>,
+    pub clock: FakeClock,
+    pub table: TestTable,
+    pub objects: MemoryObjects,
+    pub import_queue: Arc<MemoryQueue>,
+    pub deliver_queue: Arc<MemoryQueue>,
+    pub meter: Meter,
+}
+
+/// A tenant with a key.
+#[derive(Clone, Debug)]
+pub struct Tenant {
+    pub entity_id: EntityId,
+    pub api_key: String,
+    pub key_id: String,
+}
+
+const SECRET: &str = "a secret of the tests that is long enough for every use of it";
+
+impl World {
+    pub async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// A world with other settings. Calls to loopback are allowed unless the settings say otherwise.
+    pub async fn with(adjust: impl FnOnce(&mut Config)) -> Self {
+        let mut config = Config {
+            key_secret: "key".to_owned(),
+            network: NetworkPolicy { allow_local: true },
+            webhook_schedule: Schedule::default(),
+            ..Config::default()
+        };
+        adjust(&mut config);
+        let network = config.network;
+        Self::build(config, outbound::Client::new(network)).await
+    }
+
+    /// A world with its own way to the outside.
+    pub async fn build(config: Config, outbound: outbound::Client) -> Self {
+        let table = TestTable::start().await;
+        // A Tuesday morning, in the middle of every rate-limit window.
+        let clock = FakeClock(Arc::new(AtomicI64::new(1_795_509_030_000)));
+        let secrets = Arc::new(Secrets::fixed([("key", SECRET), ("vault", SECRET)]));
+        let (objects, meter) = (MemoryObjects::default(), Meter::default());
+        let (import_queue, deliver_queue) = (Arc::new(MemoryQueue::default()), Arc::new(MemoryQueue::default()));
+        let handle = Table::new(table.client(), TestTable::NAME).metered(meter.clone());
+        let time = clock.clone();
+        let app = App::new(Parts {
+            config,
+            clock: Arc::new(move || time.now()),
+            table: Lazy::new(move || handle.clone()),
+            vault: Vault::new(Arc::clone(&secrets), "vault"),
+            secrets,
+            objects: Arc::new(objects.clone()),
+            deliver_queue: deliver_queue.clone(),
+            import_queue: import_queue.clone(),
+            outbound,
+        });
+        Self { app, clock, table, objects, import_queue, deliver_queue, meter }
+    }
+
+    /// A new tenant with a key of these scopes on `enterprise`, with limits that are not in the way.
+    pub async fn tenant(&self, scopes: &[Scope]) -> Tenant {
+        let plenty = Some(1_000_000);
+        let limits = Limits { campaigns: plenty, leads: plenty, agents: plenty, queries: plenty, plan: plenty };
+        self.key("new", scopes, Plan::Enterprise, limits).await
+    }
+
+    /// A key for a tenant (`new` or an id).
+    pub async fn key(&self, entity: &str, scopes: &[Scope], plan: Plan, limits: Limits) -> Tenant {
+        let create = CreateKey {
+            entity_id: entity.to_owned(),
+            entity_name: Some("Acme".to_owned()),
+            name: Some("test".to_owned()),
+            scopes: scopes.to_vec(),
+            plan,
+            limits,
+            expires_at: None,
+        };
+        let made = operate(&self.app, Operation::CreateKey(create)).await.expect("the operator can make a key");
+        Tenant { entity_id: made.entity_id, api_key: made.api_key, key_id: made.key_id }
+    }
+}

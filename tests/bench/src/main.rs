@@ -1,1 +1,98 @@
-fn main(){}
+//! `make bench`: measures the built functions on this machine, without AWS.
+//!
+//! The harness plays the Lambda runtime API to the very binaries that are deployed, with an embedded DynamoDB as their
+//! table and a small fake of the other AWS calls they make. Times are what the function takes; network time to real AWS
+//! services comes on top. Every comparison with the empty function (`noop`) is paired: one start or request of each, in
+//! turn, so that whatever else the machine does weighs on both alike.
+
+// A program for the terminal.
+#![allow(clippy::print_stdout)]
+
+mod args;
+mod aws;
+mod cold;
+mod csv_file;
+mod events;
+mod function;
+mod import;
+mod machine;
+mod net;
+mod pipeline;
+mod report;
+mod requests;
+mod runtime_api;
+mod stats;
+mod table;
+mod world;
+
+use std::process::ExitCode;
+
+use args::{Args, Part};
+use machine::Machine;
+use pipeline::Tenant;
+use report::Report;
+use world::World;
+
+type Error = Box<dyn std::error::Error + Send + Sync>;
+type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Exit status 1 means that a limit was exceeded or a function misbehaved; the figures are printed all the same.
+#[tokio::main]
+async fn main() -> ExitCode {
+    match bench().await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("bench: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+async fn bench() -> Result<bool> {
+    let Some(args) = args::parse(std::env::args().skip(1))? else {
+        println!("{}", args::USAGE);
+        return Ok(true);
+    };
+    let mut world = World::start(&args.dir)?;
+    let mut report = Report { machine: Machine::inspect().await, ..Report::default() };
+    if args.parts.contains(&Part::Cold) {
+        eprintln!("measuring cold starts ...");
+        cold::run(&world, &args, &mut report).await?;
+    }
+    if args.parts.iter().any(|part| *part != Part::Cold) {
+        measure_with_tenant(&mut world, &args, &mut report).await?;
+    }
+    for call in world.aws.unknown_calls() {
+        report.fault(format!("the harness does not answer the AWS call {call}"));
+    }
+    report.judge();
+    report.print();
+    if let Some(file) = &args.json {
+        report.write_json(file)?;
+    }
+    Ok(report.is_good())
+}
+
+/// The parts that need an API key, and so the function that makes one.
+async fn measure_with_tenant(world: &mut World, args: &Args, report: &mut Report) -> Result<()> {
+    if !world.is_built("identity") {
+        report.skip("requests and import: identity, which makes the API key, is not built".to_owned());
+        return Ok(());
+    }
+    let tenant = match Tenant::create(world).await {
+        Ok(tenant) => tenant,
+        Err(error) => {
+            report.fault(error.to_string());
+            return Ok(());
+        }
+    };
+    if args.parts.contains(&Part::Requests) {
+        eprintln!("measuring requests ...");
+        requests::run(world, &tenant, args, report).await?;
+    }
+    if args.parts.contains(&Part::Import) {
+        import::run(world, &tenant, args, report).await?;
+    }
+    Ok(())
+}

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::template::check_template;
+use crate::Faults;
 use crate::address::Domain;
 use crate::lead::is_time_zone;
-use crate::Faults;
 
 /// Entries a list of the ICP can have.
 const LIST_MAX: usize = 200;
@@ -310,7 +310,11 @@ impl Messaging {
         for (pointer, text, max) in texts {
             faults.text(pointer, text.as_deref().unwrap_or_default(), 0, max);
         }
-        let tag_ok = |tag: &str| !tag.is_empty() && tag.len() <= 35 && tag.split('-').all(|p| (1..=8).contains(&p.len()) && p.bytes().all(|b| b.is_ascii_alphanumeric()));
+        let tag_ok = |tag: &str| {
+            !tag.is_empty()
+                && tag.len() <= 35
+                && tag.split('-').all(|p| (1..=8).contains(&p.len()) && p.bytes().all(|b| b.is_ascii_alphanumeric()))
+        };
         if self.language.as_deref().is_some_and(|tag| !tag_ok(tag)) {
             faults.add("/language", "is not a language tag, such as en or pt-BR");
         }
@@ -353,7 +357,12 @@ impl SequenceStep {
         let words = Words { subject: self.subject.as_deref(), body: self.body.as_deref(), html: self.html.as_deref() };
         words.check(faults);
         // Steps without words are drafted by the copywriter from the value proposition; half a message is a mistake.
-        if self.variants.is_empty() && self.channel == Channel::Email && words.has_body() && words.subject.is_none() && self.step == 1 {
+        if self.variants.is_empty()
+            && self.channel == Channel::Email
+            && words.has_body()
+            && words.subject.is_none()
+            && self.step == 1
+        {
             faults.add("/subject", "the first e-mail needs a subject; later ones may go without and reply in the thread");
         }
         if words.subject.is_some() && !words.has_body() && self.variants.is_empty() {
@@ -389,7 +398,9 @@ impl Words<'_> {
     }
 
     fn check(&self, faults: &mut Faults) {
-        for (pointer, text, max) in [("/subject", self.subject, SUBJECT_MAX), ("/body", self.body, BODY_MAX), ("/html", self.html, BODY_MAX)] {
+        for (pointer, text, max) in
+            [("/subject", self.subject, SUBJECT_MAX), ("/body", self.body, BODY_MAX), ("/html", self.html, BODY_MAX)]
+        {
             let Some(text) = text else { continue };
             faults.text(pointer, text, 1, max);
             if pointer == "/subject" && text.contains(['\r', '\n']) {
@@ -472,12 +483,25 @@ mod tests {
                 "agents": {"squad": []}, "identity_id": "x"
             })),
             [
-                "/name", "/icp/exclude_domains/0", "/icp/company_size", "/channels", "/messaging/language",
-                "/messaging/sequence/0/step", "/messaging/sequence/0/channel", "/messaging/sequence/0/delay_hours",
-                "/messaging/sequence/0/subject", "/messaging/sequence/0/body",
-                "/messaging/sequence/1/variants/0/weight", "/messaging/sequence/1/variants/1/name",
-                "/messaging/sending_window/timezone", "/messaging/sending_window/days", "/messaging/sending_window/from",
-                "/messaging/sending_window/to", "/messaging/stop_on", "/agents/squad", "/identity_id",
+                "/name",
+                "/icp/exclude_domains/0",
+                "/icp/company_size",
+                "/channels",
+                "/messaging/language",
+                "/messaging/sequence/0/step",
+                "/messaging/sequence/0/channel",
+                "/messaging/sequence/0/delay_hours",
+                "/messaging/sequence/0/subject",
+                "/messaging/sequence/0/body",
+                "/messaging/sequence/1/variants/0/weight",
+                "/messaging/sequence/1/variants/1/name",
+                "/messaging/sending_window/timezone",
+                "/messaging/sending_window/days",
+                "/messaging/sending_window/from",
+                "/messaging/sending_window/to",
+                "/messaging/stop_on",
+                "/agents/squad",
+                "/identity_id",
             ]
         );
     }

@@ -13,10 +13,27 @@ pub struct TemplateFault {
 
 /// What a template can speak of. `custom` fields are the tenant's own, so any name goes there.
 const VARIABLES: &[&str] = &[
-    "lead.email", "lead.first_name", "lead.last_name", "lead.full_name", "lead.title", "lead.seniority", "lead.phone",
-    "lead.linkedin_url", "lead.country", "lead.timezone", "lead.company.name", "lead.company.domain", "lead.company.website",
-    "lead.company.industry", "lead.company.size", "lead.company.location", "sender.name", "sender.email", "campaign.name",
-    "campaign.value_proposition", "unsubscribe_url",
+    "lead.email",
+    "lead.first_name",
+    "lead.last_name",
+    "lead.full_name",
+    "lead.title",
+    "lead.seniority",
+    "lead.phone",
+    "lead.linkedin_url",
+    "lead.country",
+    "lead.timezone",
+    "lead.company.name",
+    "lead.company.domain",
+    "lead.company.website",
+    "lead.company.industry",
+    "lead.company.size",
+    "lead.company.location",
+    "sender.name",
+    "sender.email",
+    "campaign.name",
+    "campaign.value_proposition",
+    "unsubscribe_url",
 ];
 const OPEN: &[&str] = &["lead.custom"];
 
@@ -46,10 +63,12 @@ fn check_names(env: &Environment<'_>, source: &str) -> Result<(), TemplateFault>
     // Values that are not there at sample time (custom fields) are undefined here; only names that can never be right count.
     let Err(e) = env.render_str(source, context) else { return Ok(()) };
     match e.kind() {
-        ErrorKind::UnknownFilter | ErrorKind::UnknownTest | ErrorKind::UnknownFunction | ErrorKind::UnknownMethod => Err(TemplateFault {
-            line: e.line().unwrap_or(1),
-            message: e.detail().map_or_else(|| e.kind().to_string(), str::to_owned),
-        }),
+        ErrorKind::UnknownFilter | ErrorKind::UnknownTest | ErrorKind::UnknownFunction | ErrorKind::UnknownMethod => {
+            Err(TemplateFault {
+                line: e.line().unwrap_or(1),
+                message: e.detail().map_or_else(|| e.kind().to_string(), str::to_owned),
+            })
+        }
         _ => Ok(()),
     }
 }
@@ -66,9 +85,11 @@ fn sample_context(paths: &[Vec<&str>]) -> minijinja::Value {
         return minijinja::Value::from("text");
     }
     let leaf = |rest: &[Vec<&str>]| rest.iter().all(Vec::is_empty);
-    minijinja::Value::from_pairs(branches.into_iter().map(|(name, rest)| {
-        (name, if leaf(&rest) { minijinja::Value::from("text") } else { sample_context(&rest) })
-    }))
+    minijinja::Value::from_pairs(
+        branches
+            .into_iter()
+            .map(|(name, rest)| (name, if leaf(&rest) { minijinja::Value::from("text") } else { sample_context(&rest) })),
+    )
 }
 
 fn is_known(name: &str) -> bool {
@@ -90,8 +111,12 @@ mod tests {
     #[test]
     fn known_templates() {
         for good in [
-            "plain", "Hi {{ lead.first_name | default(\"there\") }}", "{{ lead.custom.plan }} {{ lead.company.name|upper }}",
-            "{% if lead.title %}{{ lead.title }}{% else %}x{% endif %}", "{% for w in ['a','b'] %}{{ w }}{% endfor %}", "{{ unsubscribe_url }}",
+            "plain",
+            "Hi {{ lead.first_name | default(\"there\") }}",
+            "{{ lead.custom.plan }} {{ lead.company.name|upper }}",
+            "{% if lead.title %}{{ lead.title }}{% else %}x{% endif %}",
+            "{% for w in ['a','b'] %}{{ w }}{% endfor %}",
+            "{{ unsubscribe_url }}",
         ] {
             assert_eq!(check_template(good), Ok(()), "{good}");
         }
@@ -100,8 +125,13 @@ mod tests {
     #[test]
     fn faults_name_their_line() {
         for (bad, line) in [
-            ("a\n{{ lead.frist_name }}", 2), ("{{ first_name }}", 1), ("a\nb\n{{ open", 3), ("x\n{{ lead.email | shout }}", 2),
-            ("{% if %}", 1), ("{{ system.secret }}", 1), ("{{ lead.company.revenue }}", 1),
+            ("a\n{{ lead.frist_name }}", 2),
+            ("{{ first_name }}", 1),
+            ("a\nb\n{{ open", 3),
+            ("x\n{{ lead.email | shout }}", 2),
+            ("{% if %}", 1),
+            ("{{ system.secret }}", 1),
+            ("{{ lead.company.revenue }}", 1),
         ] {
             assert_eq!(check_template(bad).map_err(|f| f.line), Err(line), "{bad}");
         }

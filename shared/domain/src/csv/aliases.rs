@@ -36,10 +36,7 @@ const ALIASES: &[(Field, &str)] = &[
          berufsbezeichnung funktion poste fonction intituledeposte cargo puesto ruolo \
          posizione functie stanowisko",
     ),
-    (
-        Field::Seniority,
-        "seniority senioritylevel jobseniority joblevel managementlevel jobtitlelevel",
-    ),
+    (Field::Seniority, "seniority senioritylevel jobseniority joblevel managementlevel jobtitlelevel"),
     (
         Field::Phone,
         "phone phonenumber phoneno telephone telephonenumber tel telno mobile mobilephone \
@@ -107,10 +104,7 @@ const ALIASES: &[(Field, &str)] = &[
         "timezone tz ianatimezone localtimezone timezonename zeitzone fuseauhoraire \
          zonahoraria",
     ),
-    (
-        Field::Source,
-        "source leadsource originalsource leadorigin datasource quelle fuente",
-    ),
+    (Field::Source, "source leadsource originalsource leadorigin datasource quelle fuente"),
     (
         Field::Consent,
         "consent gdprconsent marketingconsent emailconsent consentstatus consentgiven \
@@ -124,17 +118,9 @@ const PREFIXES: [&str; 4] = ["contact", "person", "lead", "prospect"];
 
 /// The field a folded header names.
 pub(super) fn find(folded: &str) -> Option<Field> {
-    let listed = |name: &str| {
-        ALIASES
-            .iter()
-            .find(|(_, names)| names.split(' ').any(|known| known == name))
-            .map(|&(field, _)| field)
-    };
-    listed(folded).or_else(|| {
-        PREFIXES
-            .iter()
-            .find_map(|prefix| listed(folded.strip_prefix(prefix)?))
-    })
+    let listed =
+        |name: &str| ALIASES.iter().find(|(_, names)| names.split(' ').any(|known| known == name)).map(|&(field, _)| field);
+    listed(folded).or_else(|| PREFIXES.iter().find_map(|prefix| listed(folded.strip_prefix(prefix)?)))
 }
 
 /// A header reduced to what is compared: letters and digits, lower case, without diacritics.

@@ -13,6 +13,13 @@ pub const ROW_COLUMN: &str = "import_row";
 /// Column of the error CSV with the reason. Ignored when that CSV is imported again.
 pub const REASON_COLUMN: &str = "import_error";
 
+/// The most columns a file may have. They are kept with the import, whose record has to stay small.
+pub const MAX_COLUMNS: usize = 1_000;
+/// The longest header, in bytes of its names together.
+pub const MAX_HEADER_BYTES: usize = 64 * 1024;
+/// The longest name of a custom field, in bytes; longer ones are cut.
+pub const MAX_CUSTOM_NAME_BYTES: usize = 100;
+
 /// Where the cells of a column go.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -23,6 +30,19 @@ pub enum Target {
     Custom(String),
     /// Nowhere.
     Ignore,
+}
+
+impl Target {
+    /// What a mapping's right side means: a field's name, `custom.<name>` or `ignore`; `None` if it is none of these.
+    pub fn parse(name: &str) -> Option<Target> {
+        let name = name.trim();
+        match name.strip_prefix("custom.").map(str::trim) {
+            Some("") => None,
+            Some(custom) => Some(Target::Custom(custom.to_owned())),
+            None if name == "ignore" => Some(Target::Ignore),
+            None => name.parse().ok().map(Target::Field),
+        }
+    }
 }
 
 /// One column of the file.
@@ -42,9 +62,7 @@ pub struct Columns(pub(super) Vec<Column>);
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HeaderError {
     /// No header cell with text in it.
-    #[error(
-        "the file has no header row; its first row must name the columns, for example email,first_name,company"
-    )]
+    #[error("the file has no header row; its first row must name the columns, for example email,first_name,company")]
     NoHeader,
     /// Nothing a lead can be told from others by.
     #[error(
@@ -70,6 +88,11 @@ pub enum HeaderError {
         /// The column as the mapping has it.
         column: String,
     },
+    /// Beyond [`MAX_COLUMNS`] or [`MAX_HEADER_BYTES`].
+    #[error(
+        "the header has more than {MAX_COLUMNS} columns or {MAX_HEADER_BYTES} bytes; leave out the columns that are not needed"
+    )]
+    TooWide,
     /// The header row itself is broken.
     #[error("the header cannot be read: {0}")]
     Unreadable(RowFault),
@@ -82,10 +105,7 @@ impl Columns {
     ///
     /// What is unknown becomes a custom field under its own name. If two columns claim a field the first one has it and
     /// the other becomes custom; custom names that repeat get `_2`, `_3`.
-    pub fn map(
-        header: &Row,
-        mapping: Option<&BTreeMap<String, String>>,
-    ) -> Result<Columns, HeaderError> {
+    pub fn map(header: &Row, mapping: Option<&BTreeMap<String, String>>) -> Result<Columns, HeaderError> {
         if let Some(fault) = &header.fault {
             return Err(HeaderError::Unreadable(fault.clone()));
         }
@@ -93,23 +113,18 @@ impl Columns {
         if cells.iter().all(|cell| cell.is_empty()) {
             return Err(HeaderError::NoHeader);
         }
+        if cells.len() > MAX_COLUMNS || cells.iter().map(|cell| cell.len()).sum::<usize>() > MAX_HEADER_BYTES {
+            return Err(HeaderError::TooWide);
+        }
         let mut claims = explicit(&cells, mapping)?;
         // Mapped columns take their fields first, wherever they stand.
         let mut taken = BTreeSet::new();
         for claim in claims.iter_mut() {
             settle(claim, &mut taken);
         }
-        for (claim, cell) in claims
-            .iter_mut()
-            .zip(&cells)
-            .filter(|(claim, _)| claim.is_none())
-        {
+        for (claim, cell) in claims.iter_mut().zip(&cells).filter(|(claim, _)| claim.is_none()) {
             let ours = [ROW_COLUMN, REASON_COLUMN].contains(cell);
-            *claim = if ours {
-                Some(Target::Ignore)
-            } else {
-                aliases::find(&aliases::fold(cell)).map(Target::Field)
-            };
+            *claim = if ours { Some(Target::Ignore) } else { aliases::find(&aliases::fold(cell)).map(Target::Field) };
             settle(claim, &mut taken);
         }
         if !Field::IDENTIFYING.iter().any(|field| taken.contains(field)) {
@@ -135,27 +150,32 @@ impl Columns {
 
     /// The column that fills a field, for messages that name it. First and last name fall back to the full name.
     pub fn column_of(&self, field: Field) -> Option<&str> {
-        let named = |field| {
-            self.0
-                .iter()
-                .find(|column| column.target == Target::Field(field))
-        };
-        let whole = || {
-            matches!(field, Field::FirstName | Field::LastName)
-                .then(|| named(Field::FullName))
-                .flatten()
-        };
-        named(field)
-            .or_else(whole)
-            .map(|column| column.name.as_str())
+        let named = |field| self.0.iter().find(|column| column.target == Target::Field(field));
+        let whole = || matches!(field, Field::FirstName | Field::LastName).then(|| named(Field::FullName)).flatten();
+        named(field).or_else(whole).map(|column| column.name.as_str())
+    }
+}
+
+impl Columns {
+    /// A custom field's name for what a field's column holds but the field cannot: the column's own, unless a custom column
+    /// has that. The same for all rows of a file.
+    pub fn spare_name(&self, field: Field) -> String {
+        let name = self.column_of(field).unwrap_or_else(|| field.as_str());
+        let taken =
+            |candidate: &str| self.0.iter().any(|column| matches!(&column.target, Target::Custom(custom) if custom == candidate));
+        let mut spare = numbered(name, 1);
+        for number in 2.. {
+            if !taken(&spare) {
+                break;
+            }
+            spare = numbered(name, number);
+        }
+        spare
     }
 }
 
 /// What the mapping says of each column.
-fn explicit(
-    cells: &[&str],
-    mapping: Option<&BTreeMap<String, String>>,
-) -> Result<Vec<Option<Target>>, HeaderError> {
+fn explicit(cells: &[&str], mapping: Option<&BTreeMap<String, String>>) -> Result<Vec<Option<Target>>, HeaderError> {
     let mut claims = vec![None; cells.len()];
     let Some(mapping) = mapping else {
         return Ok(claims);
@@ -163,16 +183,8 @@ fn explicit(
     let entries = mapping
         .iter()
         .map(|(column, field)| {
-            let unknown = || HeaderError::UnknownField {
-                column: column.clone(),
-                field: field.clone(),
-            };
-            Ok((
-                column,
-                trim(column),
-                aliases::fold(column),
-                target(field).ok_or_else(unknown)?,
-            ))
+            let unknown = || HeaderError::UnknownField { column: column.clone(), field: field.clone() };
+            Ok((column, trim(column), aliases::fold(column), Target::parse(field).ok_or_else(unknown)?))
         })
         .collect::<Result<Vec<_>, HeaderError>>()?;
     let mut used = vec![false; entries.len()];
@@ -180,9 +192,7 @@ fn explicit(
         let folded = aliases::fold(cell);
         let exact = || entries.iter().position(|(_, trimmed, ..)| trimmed == cell);
         let loose = || {
-            entries.iter().position(|(_, trimmed, entry, _)| {
-                !folded.is_empty() && *entry == folded && !cells.contains(trimmed)
-            })
+            entries.iter().position(|(_, trimmed, entry, _)| !folded.is_empty() && *entry == folded && !cells.contains(trimmed))
         };
         if let Some(index) = exact().or_else(loose) {
             *claim = Some(entries[index].3.clone());
@@ -190,21 +200,8 @@ fn explicit(
         }
     }
     match used.iter().position(|used| !used) {
-        Some(index) => Err(HeaderError::UnknownColumn {
-            column: entries[index].0.clone(),
-        }),
+        Some(index) => Err(HeaderError::UnknownColumn { column: entries[index].0.clone() }),
         None => Ok(claims),
-    }
-}
-
-/// What a mapping's right side means.
-fn target(name: &str) -> Option<Target> {
-    let name = name.trim();
-    match name.strip_prefix("custom.").map(str::trim) {
-        Some("") => None,
-        Some(custom) => Some(Target::Custom(custom.to_owned())),
-        None if name == "ignore" => Some(Target::Ignore),
-        None => name.parse().ok().map(Target::Field),
     }
 }
 
@@ -225,11 +222,7 @@ fn name(cells: &[&str], claims: Vec<Option<Target>>) -> Vec<Column> {
         .zip(claims)
         .enumerate()
         .map(|(index, (cell, claim))| Column {
-            name: if cell.is_empty() {
-                format!("column_{}", index + 1)
-            } else {
-                (*cell).to_owned()
-            },
+            name: if cell.is_empty() { format!("column_{}", index + 1) } else { (*cell).to_owned() },
             target: claim.unwrap_or(Target::Custom(String::new())),
         })
         .collect();
@@ -242,21 +235,25 @@ fn name(cells: &[&str], claims: Vec<Option<Target>>) -> Vec<Column> {
             if custom.is_empty() == chosen {
                 continue;
             }
-            let wanted = if chosen {
-                custom.as_str()
-            } else {
-                name.as_str()
-            };
-            let mut unique = wanted.to_owned();
-            let mut number = 2;
-            while !seen.insert(unique.clone()) {
-                unique = format!("{wanted}_{number}");
-                number += 1;
+            let wanted = if chosen { custom.as_str() } else { name.as_str() };
+            let mut unique = numbered(wanted, 1);
+            for number in 2.. {
+                if seen.insert(unique.clone()) {
+                    break;
+                }
+                unique = numbered(wanted, number);
             }
             *custom = unique;
         }
     }
     columns
+}
+
+/// A custom field's name of legal length, with a number behind it from the second on.
+fn numbered(name: &str, number: usize) -> String {
+    let suffix = if number < 2 { String::new() } else { format!("_{number}") };
+    let cut = name.floor_char_boundary(MAX_CUSTOM_NAME_BYTES - suffix.len());
+    format!("{}{suffix}", &name[..cut])
 }
 
 /// White space, and the invisible characters that come along when cells are copied from web pages and address books.

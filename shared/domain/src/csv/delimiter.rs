@@ -38,11 +38,7 @@ pub(super) fn judge(text: &str, whole: bool) -> u8 {
 }
 
 fn fit(text: &str, delimiter: u8, whole: bool) -> Fit {
-    let mut reader = Reader::new(&Format {
-        encoding: Encoding::Utf8,
-        bom_len: 0,
-        delimiter,
-    });
+    let mut reader = Reader::new(&Format { encoding: Encoding::Utf8, bom_len: 0, delimiter });
     reader.push(text.as_bytes());
     let mut rows: Vec<_> = reader.by_ref().take(ROWS).collect();
     if rows.len() < ROWS && (whole || rows.is_empty()) {
@@ -56,18 +52,11 @@ fn fit(text: &str, delimiter: u8, whole: bool) -> Fit {
     if header.len() < 2 {
         return Fit::default();
     }
-    let is_known = |cell: &&str| {
-        !cell.bytes().any(|byte| CANDIDATES.contains(&byte))
-            && aliases::find(&aliases::fold(cell)).is_some()
-    };
+    let is_known = |cell: &&str| aliases::find(&aliases::fold(cell)).is_some();
     let regular = rows.iter().filter(|row| row.len() == header.len()).count();
     Fit {
         known: header.iter().filter(is_known).count(),
-        regular: if rows.is_empty() {
-            1000
-        } else {
-            regular * 1000 / rows.len()
-        },
+        regular: if rows.is_empty() { 1000 } else { regular * 1000 / rows.len() },
         cells: header.len(),
     }
 }

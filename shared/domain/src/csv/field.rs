@@ -103,9 +103,6 @@ impl FromStr for Field {
     /// The exact name; a lead's own form is also taken (`company.name` for `company_name`).
     fn from_str(name: &str) -> Result<Field, UnknownFieldName> {
         let plain = name.trim().replace('.', "_");
-        Field::ALL
-            .into_iter()
-            .find(|field| field.as_str() == plain)
-            .ok_or_else(|| UnknownFieldName(name.to_owned()))
+        Field::ALL.into_iter().find(|field| field.as_str() == plain).ok_or_else(|| UnknownFieldName(name.to_owned()))
     }
 }

@@ -39,9 +39,7 @@ pub enum SniffError {
     #[error("the file is empty; send a CSV with a header row and at least one lead")]
     Empty,
     /// Not text.
-    #[error(
-        "the file is not a CSV, it looks like {kind}; export the leads as CSV and import that file"
-    )]
+    #[error("the file is not a CSV, it looks like {kind}; export the leads as CSV and import that file")]
     Binary {
         /// What the first bytes say it is.
         kind: &'static str,
@@ -63,10 +61,7 @@ const UTF8_BOM: &[u8] = b"\xEF\xBB\xBF";
 const SIGNATURES: &[(&[u8], &str)] = &[
     (b"PK\x03\x04", "a ZIP archive or an Excel workbook (.xlsx)"),
     (b"PK\x05\x06", "an empty ZIP archive"),
-    (
-        b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1",
-        "an old Excel workbook (.xls)",
-    ),
+    (b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1", "an old Excel workbook (.xls)"),
     (b"%PDF-", "a PDF"),
     (b"\x89PNG\r\n", "a PNG image"),
     (b"\xFF\xD8\xFF", "a JPEG image"),
@@ -80,9 +75,7 @@ const SIGNATURES: &[(&[u8], &str)] = &[
     (b"\0\0\xFE\xFF", "UTF-32 text"),
     (b"{\\rtf", "an RTF document"),
 ];
-const BINARY: SniffError = SniffError::Binary {
-    kind: "binary data",
-};
+const BINARY: SniffError = SniffError::Binary { kind: "binary data" };
 
 impl Format {
     /// Judges a file by its first bytes; 64 KiB are plenty. Every answer is a judgement on the sample only: a file that
@@ -97,10 +90,7 @@ impl Format {
         if sample.is_empty() {
             return Err(SniffError::Empty);
         }
-        if let Some(&(_, kind)) = SIGNATURES
-            .iter()
-            .find(|(start, _)| sample.starts_with(start))
-        {
+        if let Some(&(_, kind)) = SIGNATURES.iter().find(|(start, _)| sample.starts_with(start)) {
             return Err(SniffError::Binary { kind });
         }
         let (encoding, bom) = judge_encoding(sample, declared_utf8, whole)?;
@@ -115,42 +105,23 @@ impl Format {
             Some((delimiter, length)) => (delimiter, length),
             None => (delimiter::judge(&text, whole), 0),
         };
-        let unit = if matches!(encoding, Encoding::Utf16Le | Encoding::Utf16Be) {
-            2
-        } else {
-            1
-        };
+        let unit = if matches!(encoding, Encoding::Utf16Le | Encoding::Utf16Be) { 2 } else { 1 };
         // At most a byte order mark of 3 and a line of 7 characters: it fits.
         let bom_len = u8::try_from(bom + unit * separator_line).unwrap_or_default();
-        Ok(Format {
-            encoding,
-            bom_len,
-            delimiter,
-        })
+        Ok(Format { encoding, bom_len, delimiter })
     }
 }
 
 /// The encoding and the length of the byte order mark.
-fn judge_encoding(
-    sample: &[u8],
-    declared_utf8: bool,
-    whole: bool,
-) -> Result<(Encoding, usize), SniffError> {
+fn judge_encoding(sample: &[u8], declared_utf8: bool, whole: bool) -> Result<(Encoding, usize), SniffError> {
     let utf16 = match sample {
         [0xFF, 0xFE, ..] => Some((Encoding::Utf16Le, 2)),
         [0xFE, 0xFF, ..] => Some((Encoding::Utf16Be, 2)),
         _ => bare_utf16(sample).map(|encoding| (encoding, 0)),
     };
     if let Some(found) = utf16 {
-        let first_bad =
-            || std::str::from_utf8(sample).map_or_else(|error| error.valid_up_to(), |_| 1);
-        return if declared_utf8 {
-            Err(SniffError::NotUtf8 {
-                offset: first_bad(),
-            })
-        } else {
-            Ok(found)
-        };
+        let first_bad = || std::str::from_utf8(sample).map_or_else(|error| error.valid_up_to(), |_| 1);
+        return if declared_utf8 { Err(SniffError::NotUtf8 { offset: first_bad() }) } else { Ok(found) };
     }
     if sample.contains(&0) {
         return Err(BINARY);
@@ -175,20 +146,9 @@ fn judge_encoding(
 /// UTF-16 without a byte order mark shows as NULs on one side of the pairs: the delimiters, line breaks and digits of
 /// any CSV, and all of its Latin letters.
 fn bare_utf16(sample: &[u8]) -> Option<Encoding> {
-    let nuls = |skip: usize| {
-        sample
-            .iter()
-            .skip(skip)
-            .step_by(2)
-            .filter(|&&byte| byte == 0)
-            .count()
-    };
+    let nuls = |skip: usize| sample.iter().skip(skip).step_by(2).filter(|&&byte| byte == 0).count();
     let (high, low) = (nuls(0), nuls(1));
-    let encoding = if low > 4 * high {
-        Encoding::Utf16Le
-    } else {
-        Encoding::Utf16Be
-    };
+    let encoding = if low > 4 * high { Encoding::Utf16Le } else { Encoding::Utf16Be };
     let clear = low > 4 * high || high > 4 * low;
     let enough = low.max(high) >= (sample.len() / 32).max(1);
     if !clear || !enough {
@@ -230,9 +190,7 @@ fn decode(sample: &[u8], encoding: Encoding, whole: bool) -> Cow<'_, str> {
     };
     match encoding {
         Encoding::Utf8 => match std::str::from_utf8(sample) {
-            Err(error) if !whole && error.error_len().is_none() => {
-                String::from_utf8_lossy(&sample[..error.valid_up_to()])
-            }
+            Err(error) if !whole && error.error_len().is_none() => String::from_utf8_lossy(&sample[..error.valid_up_to()]),
             _ => String::from_utf8_lossy(sample),
         },
         Encoding::Windows1252 => WINDOWS_1252.decode_without_bom_handling(sample).0,
@@ -243,13 +201,7 @@ fn decode(sample: &[u8], encoding: Encoding, whole: bool) -> Cow<'_, str> {
 
 /// NULs, or more control characters than slip into text: one in fifty.
 fn is_garbage(text: &str) -> bool {
-    let odd = |char: &char| {
-        char.is_control()
-            && !matches!(
-                char,
-                '\t' | '\n' | '\r' | '\u{B}' | '\u{C}' | '\u{1A}' | '\u{85}'
-            )
-    };
+    let odd = |char: &char| char.is_control() && !matches!(char, '\t' | '\n' | '\r' | '\u{B}' | '\u{C}' | '\u{1A}' | '\u{85}');
     let (mut count, mut controls) = (0_usize, 0_usize);
     for char in text.chars() {
         if char == '\0' {
@@ -265,8 +217,7 @@ fn is_garbage(text: &str) -> bool {
 fn separator_line(text: &str) -> Option<(u8, usize)> {
     let bytes = text.as_bytes();
     let (&delimiter, rest) = bytes.get(4..)?.split_first()?;
-    let known =
-        bytes[..4].eq_ignore_ascii_case(b"sep=") && delimiter::CANDIDATES.contains(&delimiter);
+    let known = bytes[..4].eq_ignore_ascii_case(b"sep=") && delimiter::CANDIDATES.contains(&delimiter);
     match rest {
         [b'\r', b'\n', ..] if known => Some((delimiter, 7)),
         [b'\r' | b'\n', ..] if known => Some((delimiter, 6)),

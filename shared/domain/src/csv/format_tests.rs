@@ -3,20 +3,11 @@
 use super::*;
 
 fn utf16(text: &str, little: bool) -> Vec<u8> {
-    text.encode_utf16()
-        .flat_map(|unit| {
-            if little {
-                unit.to_le_bytes()
-            } else {
-                unit.to_be_bytes()
-            }
-        })
-        .collect()
+    text.encode_utf16().flat_map(|unit| if little { unit.to_le_bytes() } else { unit.to_be_bytes() }).collect()
 }
 
 fn sniff(sample: impl AsRef<[u8]>) -> Result<(Encoding, u8, char), SniffError> {
-    Format::sniff(sample.as_ref(), false, true)
-        .map(|found| (found.encoding, found.bom_len, char::from(found.delimiter)))
+    Format::sniff(sample.as_ref(), false, true).map(|found| (found.encoding, found.bom_len, char::from(found.delimiter)))
 }
 
 #[test]
@@ -24,51 +15,19 @@ fn judges_the_encoding() {
     let text = "email;prénom\nann@example.com;Zoë\n";
     for (sample, expected) in [
         (text.as_bytes().to_vec(), (Encoding::Utf8, 0, ';')),
-        (
-            [b"\xEF\xBB\xBF", text.as_bytes()].concat(),
-            (Encoding::Utf8, 3, ';'),
-        ),
-        (
-            [&b"\xFF\xFE"[..], &utf16(text, true)].concat(),
-            (Encoding::Utf16Le, 2, ';'),
-        ),
-        (
-            [&b"\xFE\xFF"[..], &utf16(text, false)].concat(),
-            (Encoding::Utf16Be, 2, ';'),
-        ),
+        ([b"\xEF\xBB\xBF", text.as_bytes()].concat(), (Encoding::Utf8, 3, ';')),
+        ([&b"\xFF\xFE"[..], &utf16(text, true)].concat(), (Encoding::Utf16Le, 2, ';')),
+        ([&b"\xFE\xFF"[..], &utf16(text, false)].concat(), (Encoding::Utf16Be, 2, ';')),
         (utf16(text, true), (Encoding::Utf16Le, 0, ';')),
         (utf16(text, false), (Encoding::Utf16Be, 0, ';')),
-        (
-            utf16(
-                "email,名前,会社\na@b.jp,山田太郎,株式会社山田太郎商店東京本社\n",
-                true,
-            ),
-            (Encoding::Utf16Le, 0, ','),
-        ),
-        (
-            b"email;pr\xE9nom\nann@example.com;Zo\xEB\n".to_vec(),
-            (Encoding::Windows1252, 0, ';'),
-        ),
-        (
-            b"email;co\xFBt\nann@example.com;5 \x80\n".to_vec(),
-            (Encoding::Windows1252, 0, ';'),
-        ),
+        (utf16("email,名前,会社\na@b.jp,山田太郎,株式会社山田太郎商店東京本社\n", true), (Encoding::Utf16Le, 0, ',')),
+        (b"email;pr\xE9nom\nann@example.com;Zo\xEB\n".to_vec(), (Encoding::Windows1252, 0, ';')),
+        (b"email;co\xFBt\nann@example.com;5 \x80\n".to_vec(), (Encoding::Windows1252, 0, ';')),
         // One broken row in a UTF-8 file does not turn the others into "ZoÃ«".
-        (
-            [text.as_bytes(), "Zoë;Zoë\n".as_bytes(), b"bad;\xFF\n"].concat(),
-            (Encoding::Utf8, 0, ';'),
-        ),
-        (
-            b"\xEF\xBB\xBFemail;x\nbad;\xFF\n".to_vec(),
-            (Encoding::Utf8, 3, ';'),
-        ),
+        ([text.as_bytes(), "Zoë;Zoë\n".as_bytes(), b"bad;\xFF\n"].concat(), (Encoding::Utf8, 0, ';')),
+        (b"\xEF\xBB\xBFemail;x\nbad;\xFF\n".to_vec(), (Encoding::Utf8, 3, ';')),
     ] {
-        assert_eq!(
-            sniff(&sample),
-            Ok(expected),
-            "{:?}",
-            String::from_utf8_lossy(&sample)
-        );
+        assert_eq!(sniff(&sample), Ok(expected), "{:?}", String::from_utf8_lossy(&sample));
     }
 }
 
@@ -86,10 +45,7 @@ fn a_sample_may_end_within_a_character() {
     }
     let cut = b"email\nZo\xC3";
     assert!(Format::sniff(cut, true, false).is_ok());
-    assert_eq!(
-        Format::sniff(cut, true, true),
-        Err(SniffError::NotUtf8 { offset: 8 })
-    );
+    assert_eq!(Format::sniff(cut, true, true), Err(SniffError::NotUtf8 { offset: 8 }));
 }
 
 #[test]
@@ -100,23 +56,14 @@ fn what_is_declared_utf8_must_be() {
     };
     assert_eq!(offset(b"email,x\na@b.c,Zo\xEB\n"), 16);
     assert_eq!(offset(b"\xEF\xBB\xBFemail\n\xFF"), 9);
-    assert_eq!(
-        offset(&[&b"\xFF\xFE"[..], &utf16("email\n", true)].concat()),
-        0
-    );
+    assert_eq!(offset(&[&b"\xFF\xFE"[..], &utf16("email\n", true)].concat()), 0);
     assert_eq!(offset(&utf16("email\na@b.c", true)), 1);
     assert!(Format::sniff("\u{FEFF}email,x\na@b.c,Zoë".as_bytes(), true, true).is_ok());
 }
 
 #[test]
 fn refuses_what_is_no_csv() {
-    for sample in [
-        &b""[..],
-        b"\n\r\n",
-        b"\xEF\xBB\xBF",
-        b"\xFF\xFE",
-        b"\xEF\xBB\xBF\r\n",
-    ] {
+    for sample in [&b""[..], b"\n\r\n", b"\xEF\xBB\xBF", b"\xFF\xFE", b"\xEF\xBB\xBF\r\n"] {
         assert_eq!(sniff(sample), Err(SniffError::Empty), "{sample:?}");
     }
     for (sample, kind) in [
@@ -136,21 +83,9 @@ fn refuses_what_is_no_csv() {
             other => panic!("{sample:?}: {other:?}"),
         }
     }
-    let noise: Vec<u8> = (0..4096_u32)
-        .map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8 | 1)
-        .collect();
-    assert_eq!(
-        sniff(&noise),
-        Err(SniffError::Binary {
-            kind: "binary data"
-        })
-    );
-    assert_eq!(
-        Format::sniff(&noise, true, false),
-        Err(SniffError::Binary {
-            kind: "binary data"
-        })
-    );
+    let noise: Vec<u8> = (0..4096_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8 | 1).collect();
+    assert_eq!(sniff(&noise), Err(SniffError::Binary { kind: "binary data" }));
+    assert_eq!(Format::sniff(&noise, true, false), Err(SniffError::Binary { kind: "binary data" }));
 }
 
 #[test]
@@ -183,21 +118,14 @@ fn judges_the_delimiter() {
         }
     }
     let long = format!("email;notes\n{}", "a@b.c;x, y\n".repeat(20_000));
-    assert_eq!(
-        Format::sniff(&long.as_bytes()[..70_001], false, false)
-            .unwrap()
-            .delimiter,
-        b';'
-    );
+    assert_eq!(Format::sniff(&long.as_bytes()[..70_001], false, false).unwrap().delimiter, b';');
 }
 
 #[test]
 fn takes_excels_hint_and_skips_its_line() {
-    for (text, bom_len, delimiter) in [
-        ("sep=;\r\nemail;x\r\n", 7, ';'),
-        ("SEP=,\nemail,x;y;z\n", 6, ','),
-        ("\u{FEFF}sep=|\r\nemail|x", 10, '|'),
-    ] {
+    for (text, bom_len, delimiter) in
+        [("sep=;\r\nemail;x\r\n", 7, ';'), ("SEP=,\nemail,x;y;z\n", 6, ','), ("\u{FEFF}sep=|\r\nemail|x", 10, '|')]
+    {
         assert_eq!(sniff(text).unwrap(), (Encoding::Utf8, bom_len, delimiter));
     }
     let sample = [&b"\xFF\xFE"[..], &utf16("sep=\t\r\nemail\tx\r\n", true)].concat();
@@ -214,14 +142,6 @@ fn takes_excels_hint_and_skips_its_line() {
 #[test]
 fn errors_say_what_to_do() {
     assert!(SniffError::Empty.to_string().contains("header row"));
-    assert!(
-        SniffError::NotUtf8 { offset: 9 }
-            .to_string()
-            .contains("byte 9")
-    );
-    assert!(
-        SniffError::Binary { kind: "a PDF" }
-            .to_string()
-            .contains("looks like a PDF")
-    );
+    assert!(SniffError::NotUtf8 { offset: 9 }.to_string().contains("byte 9"));
+    assert!(SniffError::Binary { kind: "a PDF" }.to_string().contains("looks like a PDF"));
 }

@@ -20,9 +20,7 @@ impl<'a> RawLead<'a> {
 
     /// Whether the row has what a lead can be told from others by: an e-mail, a LinkedIn URL or a phone.
     pub fn is_identified(&self) -> bool {
-        Field::IDENTIFYING
-            .iter()
-            .any(|&field| self.get(field).is_some())
+        Field::IDENTIFYING.iter().any(|&field| self.get(field).is_some())
     }
 
     fn set(&mut self, field: Field, value: Option<&'a str>) {
@@ -62,15 +60,8 @@ impl Columns {
         if let Some(fault) = &row.fault {
             return Err(fault.clone());
         }
-        if row
-            .iter()
-            .skip(self.len())
-            .any(|cell| filled(cell).is_some())
-        {
-            return Err(RowFault::ExtraCells {
-                cells: row.len(),
-                columns: self.len(),
-            });
+        if row.iter().skip(self.len()).any(|cell| filled(cell).is_some()) {
+            return Err(RowFault::ExtraCells { cells: row.len(), columns: self.len() });
         }
         let mut lead = RawLead::default();
         for (column, cell) in self.iter().zip(row.iter()) {
@@ -95,13 +86,8 @@ fn filled(cell: &str) -> Option<&str> {
 fn split_name(full: &str) -> (Option<&str>, Option<&str>) {
     if let Some((before, after)) = full.split_once(',') {
         let particle = before.starts_with(char::is_lowercase);
-        let turned =
-            filled(after).is_some() && (particle || !before.trim().contains(char::is_whitespace));
-        return if turned {
-            (filled(after), filled(before))
-        } else {
-            split_name(trim(before))
-        };
+        let turned = filled(after).is_some() && (particle || !before.trim().contains(char::is_whitespace));
+        return if turned { (filled(after), filled(before)) } else { split_name(trim(before)) };
     }
     match full.split_once(char::is_whitespace) {
         Some((first, last)) => (filled(first), filled(last)),

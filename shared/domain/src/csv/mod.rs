@@ -40,9 +40,13 @@ mod columns_tests;
 #[cfg(test)]
 mod format_tests;
 #[cfg(test)]
+mod property_tests;
+#[cfg(test)]
 mod reader_tests;
 
-pub use columns::{Column, Columns, HeaderError, REASON_COLUMN, ROW_COLUMN, Target};
+pub use columns::{
+    Column, Columns, HeaderError, MAX_COLUMNS, MAX_CUSTOM_NAME_BYTES, MAX_HEADER_BYTES, REASON_COLUMN, ROW_COLUMN, Target,
+};
 pub use field::{Field, UnknownFieldName};
 pub use format::{Encoding, Format, SniffError};
 pub use lead::RawLead;

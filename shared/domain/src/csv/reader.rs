@@ -63,9 +63,7 @@ impl Reader {
 
     /// Reads on from a row's `end`: the first byte pushed is the one at `position.byte` of the file.
     pub fn resume(format: &Format, position: Position) -> Reader {
-        let mut core = csv_core::ReaderBuilder::new()
-            .delimiter(format.delimiter)
-            .build();
+        let mut core = csv_core::ReaderBuilder::new().delimiter(format.delimiter).build();
         // csv-core strips a byte order mark from its first input, which on resuming may be the text of a cell.
         // A blank line up front changes nothing and ends that.
         let _ = core.read_record(b"\n", &mut [0], &mut [0]);
@@ -101,9 +99,7 @@ impl Reader {
             return;
         }
         self.pushed += raw.len() as u64;
-        let dropped = usize::try_from(self.prelude)
-            .unwrap_or(usize::MAX)
-            .min(raw.len());
+        let dropped = usize::try_from(self.prelude).unwrap_or(usize::MAX).min(raw.len());
         self.prelude -= dropped as u64;
         self.position += dropped as u64;
         self.chunk.drain(..self.at);
@@ -127,10 +123,7 @@ impl Reader {
             match state {
                 State::Between => {
                     let rest = &self.chunk[self.at..];
-                    let blank = rest
-                        .iter()
-                        .take_while(|byte| matches!(byte, b'\r' | b'\n'))
-                        .count();
+                    let blank = rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
                     let more = blank < rest.len();
                     self.advance(blank);
                     if !more {
@@ -175,12 +168,9 @@ impl Reader {
         };
         loop {
             let start = self.chunk.len();
-            let room = decoder
-                .max_utf8_buffer_length_without_replacement(raw.len())
-                .unwrap_or(raw.len());
+            let room = decoder.max_utf8_buffer_length_without_replacement(raw.len()).unwrap_or(raw.len());
             self.chunk.resize(start + room.max(16), 0);
-            let (result, read, written) =
-                decoder.decode_to_utf8_without_replacement(raw, &mut self.chunk[start..], last);
+            let (result, read, written) = decoder.decode_to_utf8_without_replacement(raw, &mut self.chunk[start..], last);
             self.chunk.truncate(start + written);
             raw = &raw[read..];
             match result {
@@ -205,11 +195,8 @@ impl Reader {
     fn parse(&mut self) -> bool {
         while self.at < self.chunk.len() {
             self.make_room();
-            let (result, read, written, ended) = self.core.read_record(
-                &self.chunk[self.at..],
-                &mut self.record[self.filled..],
-                &mut self.ends[self.cells..],
-            );
+            let (result, read, written, ended) =
+                self.core.read_record(&self.chunk[self.at..], &mut self.record[self.filled..], &mut self.ends[self.cells..]);
             self.advance(read);
             self.length = self.length.saturating_add(read);
             self.filled += written;
@@ -231,8 +218,7 @@ impl Reader {
     /// record that is too long, and what is too long is not kept.
     fn make_room(&mut self) {
         if self.filled == self.record.len() {
-            self.record
-                .resize((self.filled * 2).min(MAX_RECORD_BYTES + 2), 0);
+            self.record.resize((self.filled * 2).min(MAX_RECORD_BYTES + 2), 0);
         }
         if self.cells == self.ends.len() {
             self.ends.resize((self.cells * 2).min(MAX_CELLS + 2), 0);
@@ -243,11 +229,7 @@ impl Reader {
     /// line break ends every record except there, where it is text.
     fn close(&mut self) -> bool {
         self.make_room();
-        let (result, _, _, ended) = self.core.read_record(
-            b"\n",
-            &mut self.record[self.filled..],
-            &mut self.ends[self.cells..],
-        );
+        let (result, _, _, ended) = self.core.read_record(b"\n", &mut self.record[self.filled..], &mut self.ends[self.cells..]);
         self.cells += ended;
         if result == ReadRecordResult::Record {
             self.too_long |= self.cells > MAX_CELLS;
@@ -265,20 +247,12 @@ impl Reader {
         self.state = State::Between;
         self.rows += 1;
         row.number = self.rows;
-        row.end = Position {
-            byte: self.position,
-            row: self.rows,
-        };
+        row.end = Position { byte: self.position, row: self.rows };
         row.text.clear();
         row.ends.clear();
         row.fault = None;
         if !self.too_long {
-            let valid = decode(
-                &self.record[..self.filled],
-                &self.ends[..self.cells],
-                self.encoding,
-                row,
-            );
+            let valid = decode(&self.record[..self.filled], &self.ends[..self.cells], self.encoding, row);
             row.fault = (!valid).then_some(RowFault::InvalidUtf8);
         }
         if unclosed {
@@ -305,8 +279,7 @@ fn decode(record: &[u8], ends: &[usize], encoding: Encoding, row: &mut Row) -> b
     match std::str::from_utf8(record) {
         // Valid as a whole is not enough: a cell may end within a character that the next one completes.
         Ok(text)
-            if ends.iter().all(|&end| text.is_char_boundary(end))
-                && (encoding != Encoding::Windows1252 || text.is_ascii()) =>
+            if ends.iter().all(|&end| text.is_char_boundary(end)) && (encoding != Encoding::Windows1252 || text.is_ascii()) =>
         {
             row.text.push_str(text);
             row.ends.extend_from_slice(ends);
@@ -317,9 +290,7 @@ fn decode(record: &[u8], ends: &[usize], encoding: Encoding, row: &mut Row) -> b
             for &end in ends {
                 let cell = &record[start..end];
                 match encoding {
-                    Encoding::Windows1252 => row
-                        .text
-                        .push_str(&WINDOWS_1252.decode_without_bom_handling(cell).0),
+                    Encoding::Windows1252 => row.text.push_str(&WINDOWS_1252.decode_without_bom_handling(cell).0),
                     _ => row.text.push_str(&String::from_utf8_lossy(cell)),
                 }
                 row.ends.push(row.text.len());
@@ -333,7 +304,6 @@ fn decode(record: &[u8], ends: &[usize], encoding: Encoding, row: &mut Row) -> b
 /// Code units of UTF-16 that these bytes of UTF-8 stand for. Counts first bytes only, so a character cut in two counts
 /// once over both parts.
 fn utf16_units(utf8: &[u8]) -> u64 {
-    let count =
-        |&byte: &u8| u64::from(byte & 0xC0 != 0x80) + u64::from(byte >= 0xF0 && byte != NOT_TEXT);
+    let count = |&byte: &u8| u64::from(byte & 0xC0 != 0x80) + u64::from(byte >= 0xF0 && byte != NOT_TEXT);
     utf8.iter().map(count).sum()
 }

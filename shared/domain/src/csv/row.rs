@@ -18,14 +18,10 @@ pub struct Position {
 #[serde(rename_all = "snake_case")]
 pub enum RowFault {
     /// Bytes that are no text in the file's encoding. The cells hold U+FFFD in their place.
-    #[error(
-        "row contains bytes that are not valid text in the encoding of the file; save the file as UTF-8"
-    )]
+    #[error("row contains bytes that are not valid text in the encoding of the file; save the file as UTF-8")]
     InvalidUtf8,
     /// Over [`MAX_RECORD_BYTES`] or [`MAX_CELLS`]. The row has no cells: they were skipped, not kept.
-    #[error(
-        "row is longer than {MAX_RECORD_BYTES} bytes or {MAX_CELLS} cells; check for a quote that is never closed"
-    )]
+    #[error("row is longer than {MAX_RECORD_BYTES} bytes or {MAX_CELLS} cells; check for a quote that is never closed")]
     TooLong,
     /// The file ends inside a quoted cell. Without cells if what was swallowed is also too long.
     #[error("row opens a quote that is not closed before the end of the file")]
@@ -59,10 +55,7 @@ pub struct Row {
 impl Row {
     /// A row made by hand, for what does not come from a file.
     pub fn from_cells<S: AsRef<str>>(number: u64, cells: &[S]) -> Row {
-        let mut row = Row {
-            number,
-            ..Row::default()
-        };
+        let mut row = Row { number, ..Row::default() };
         for cell in cells {
             row.text.push_str(cell.as_ref());
             row.ends.push(row.text.len());

@@ -12,10 +12,8 @@ pub fn write_record<S: AsRef<str>>(out: &mut Vec<u8>, fields: &[S]) {
             out.push(b',');
         }
         // A record of one empty cell would be a blank line, which readers skip.
-        let quoted = field
-            .bytes()
-            .any(|byte| matches!(byte, b'"' | b',' | b'\r' | b'\n'))
-            || (fields.len() == 1 && field.is_empty());
+        let quoted =
+            field.bytes().any(|byte| matches!(byte, b'"' | b',' | b'\r' | b'\n')) || (fields.len() == 1 && field.is_empty());
         if quoted {
             out.push(b'"');
             for byte in field.bytes() {
@@ -35,11 +33,7 @@ pub fn write_record<S: AsRef<str>>(out: &mut Vec<u8>, fields: &[S]) {
 /// Puts an apostrophe before text that a spreadsheet would run as a formula (OWASP, CSV injection): for the columns we
 /// generate, like the reason, whose text may quote the file. The tenant's own cells are left byte-true.
 pub fn protect(text: &str) -> Cow<'_, str> {
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
-        Cow::Owned(format!("'{text}"))
-    } else {
-        Cow::Borrowed(text)
-    }
+    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { Cow::Owned(format!("'{text}")) } else { Cow::Borrowed(text) }
 }
 
 #[cfg(test)]

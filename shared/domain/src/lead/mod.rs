@@ -1,10 +1,12 @@
 //! Leads (prospects): who might buy, as campaigns see them.
 
 mod identity;
+mod import;
 mod profile;
 
 pub use identity::{IdentityKey, lead_id};
-pub use profile::{Company, CompanyInput, LeadInput, LeadProfile, is_time_zone};
+pub use import::{ImportStatus, OnDuplicate};
+pub use profile::{Company, CompanyInput, Consent, LeadInput, LeadProfile, is_time_zone};
 
 use std::fmt;
 use std::str::FromStr;
@@ -63,6 +65,16 @@ macro_rules! text_enum {
     };
 }
 
-text_enum!(LeadStatus, New = "new", Enriched = "enriched", Scored = "scored", Contacted = "contacted",
-    Replied = "replied", Meeting = "meeting", Converted = "converted", Unsubscribed = "unsubscribed", Bounced = "bounced");
+text_enum!(
+    LeadStatus,
+    New = "new",
+    Enriched = "enriched",
+    Scored = "scored",
+    Contacted = "contacted",
+    Replied = "replied",
+    Meeting = "meeting",
+    Converted = "converted",
+    Unsubscribed = "unsubscribed",
+    Bounced = "bounced"
+);
 text_enum!(Tier, Hot = "hot", Warm = "warm", Cold = "cold", Disqualified = "disqualified");

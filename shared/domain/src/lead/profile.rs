@@ -60,7 +60,16 @@ pub struct LeadProfile {
     pub source: Option<String>,
     /// How and when the person agreed to be written to, as given.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub consent: Option<Value>,
+    pub consent: Option<Consent>,
+}
+
+/// How and when a person agreed to be written to: a text, or a record of the tenant's own form. 5,000 bytes at most.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(untagged)]
+pub enum Consent {
+    Text(String),
+    #[schema(value_type = Object)]
+    Record(BTreeMap<String, Value>),
 }
 
 /// The longest short text of a lead, in characters.
@@ -116,7 +125,7 @@ pub struct LeadInput {
     pub source: Option<String>,
     /// A text or an object that records how the person agreed to be written to.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub consent: Option<Value>,
+    pub consent: Option<Consent>,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
@@ -174,6 +183,10 @@ impl LeadInput {
         profile.company.website = given(company.website).and_then(|v| faults.take("/company/website", parse_url(&v)));
         if profile.timezone.as_deref().is_some_and(|tz| !is_time_zone(tz)) {
             faults.add("/timezone", "is not an IANA time zone, such as Europe/London");
+        }
+        let consent_len = serde_json::to_string(&profile.consent).map_or(0, |json| json.len());
+        if consent_len > CUSTOM_VALUE_MAX {
+            faults.add("/consent", format!("must have at most {CUSTOM_VALUE_MAX} bytes, not {consent_len}"));
         }
         profile.custom = self.custom.unwrap_or_default();
         check_custom(&profile.custom, faults);
@@ -266,7 +279,18 @@ impl LeadProfile {
             }
         }
         let Self {
-            email, first_name, last_name, title, seniority, phone, linkedin_url, company, country, timezone, custom, source,
+            email,
+            first_name,
+            last_name,
+            title,
+            seniority,
+            phone,
+            linkedin_url,
+            company,
+            country,
+            timezone,
+            custom,
+            source,
             consent,
         } = newer;
         set(&mut self.email, email);

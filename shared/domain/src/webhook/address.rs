@@ -42,21 +42,21 @@ pub fn is_public(ip: IpAddr) -> bool {
 
 /// Network and prefix length of every IPv4 range that is not public.
 const SPECIAL_V4: &[(Ipv4Addr, u32)] = &[
-    (Ipv4Addr::new(0, 0, 0, 0), 8), // "this network"; 0.0.0.0 reaches the local host on Linux
-    (Ipv4Addr::new(10, 0, 0, 0), 8), // private
-    (Ipv4Addr::new(100, 64, 0, 0), 10), // carrier-grade NAT, also used inside clouds
-    (Ipv4Addr::new(127, 0, 0, 0), 8), // loopback
-    (Ipv4Addr::new(169, 254, 0, 0), 16), // link-local; instance and task metadata
-    (Ipv4Addr::new(172, 16, 0, 0), 12), // private
-    (Ipv4Addr::new(192, 0, 0, 0), 24), // IETF protocol assignments
-    (Ipv4Addr::new(192, 0, 2, 0), 24), // documentation
-    (Ipv4Addr::new(192, 88, 99, 0), 24), // 6to4 relay, deprecated
-    (Ipv4Addr::new(192, 168, 0, 0), 16), // private
-    (Ipv4Addr::new(198, 18, 0, 0), 15), // benchmarking
+    (Ipv4Addr::new(0, 0, 0, 0), 8),       // "this network"; 0.0.0.0 reaches the local host on Linux
+    (Ipv4Addr::new(10, 0, 0, 0), 8),      // private
+    (Ipv4Addr::new(100, 64, 0, 0), 10),   // carrier-grade NAT, also used inside clouds
+    (Ipv4Addr::new(127, 0, 0, 0), 8),     // loopback
+    (Ipv4Addr::new(169, 254, 0, 0), 16),  // link-local; instance and task metadata
+    (Ipv4Addr::new(172, 16, 0, 0), 12),   // private
+    (Ipv4Addr::new(192, 0, 0, 0), 24),    // IETF protocol assignments
+    (Ipv4Addr::new(192, 0, 2, 0), 24),    // documentation
+    (Ipv4Addr::new(192, 88, 99, 0), 24),  // 6to4 relay, deprecated
+    (Ipv4Addr::new(192, 168, 0, 0), 16),  // private
+    (Ipv4Addr::new(198, 18, 0, 0), 15),   // benchmarking
     (Ipv4Addr::new(198, 51, 100, 0), 24), // documentation
-    (Ipv4Addr::new(203, 0, 113, 0), 24), // documentation
-    (Ipv4Addr::new(224, 0, 0, 0), 4), // multicast
-    (Ipv4Addr::new(240, 0, 0, 0), 4), // reserved, and broadcast
+    (Ipv4Addr::new(203, 0, 113, 0), 24),  // documentation
+    (Ipv4Addr::new(224, 0, 0, 0), 4),     // multicast
+    (Ipv4Addr::new(240, 0, 0, 0), 4),     // reserved, and broadcast
 ];
 
 /// Ranges inside the global unicast space 2000::/3 that are not public.
@@ -204,30 +204,15 @@ mod tests {
 
     #[test]
     fn local_policy_opens_loopback_and_nothing_else() {
-        for text in [
-            "127.0.0.1",
-            "127.8.8.8",
-            "::1",
-            "::ffff:127.0.0.1",
-            "8.8.8.8",
-        ] {
-            assert!(
-                NetworkPolicy::WITH_LOCAL.permits(text.parse().unwrap()),
-                "{text}"
-            );
+        for text in ["127.0.0.1", "127.8.8.8", "::1", "::ffff:127.0.0.1", "8.8.8.8"] {
+            assert!(NetworkPolicy::WITH_LOCAL.permits(text.parse().unwrap()), "{text}");
         }
         let loopback = |ip: &&&str| is_loopback(ip.parse().unwrap());
         for text in NOT_PUBLIC.iter().filter(|ip| !loopback(ip)) {
-            assert!(
-                !NetworkPolicy::WITH_LOCAL.permits(text.parse().unwrap()),
-                "{text}"
-            );
+            assert!(!NetworkPolicy::WITH_LOCAL.permits(text.parse().unwrap()), "{text}");
         }
         for text in NOT_PUBLIC {
-            assert!(
-                !NetworkPolicy::PUBLIC_ONLY.permits(text.parse().unwrap()),
-                "{text}"
-            );
+            assert!(!NetworkPolicy::PUBLIC_ONLY.permits(text.parse().unwrap()), "{text}");
         }
     }
 

@@ -11,14 +11,7 @@ use super::address::NetworkPolicy;
 pub const MAX_URL_LENGTH: usize = 2048;
 
 /// Names that never belong to a public host; a suffix covers the name itself too.
-const LOCAL_SUFFIXES: &[&str] = &[
-    "localhost",
-    "local",
-    "localdomain",
-    "internal",
-    "home.arpa",
-    "lan",
-];
+const LOCAL_SUFFIXES: &[&str] = &["localhost", "local", "localdomain", "internal", "home.arpa", "lan"];
 
 /// A URL that may be called under the policy it was parsed with.
 ///
@@ -74,10 +67,7 @@ impl EndpointUrl {
         }
         let url = Url::parse(text).map_err(|_| UrlFault::Invalid)?;
         check(&url, policy)?;
-        Ok(Self {
-            text: text.to_owned(),
-            url,
-        })
+        Ok(Self { text: text.to_owned(), url })
     }
 
     /// The URL as it was given.
@@ -109,12 +99,7 @@ impl fmt::Display for EndpointUrl {
 /// Shows the host only: paths and queries of webhook URLs often hold tokens.
 impl fmt::Debug for EndpointUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "EndpointUrl({}://{}/..)",
-            self.url.scheme(),
-            self.url.host_str().unwrap_or_default()
-        )
+        write!(f, "EndpointUrl({}://{}/..)", self.url.scheme(), self.url.host_str().unwrap_or_default())
     }
 }
 
@@ -144,11 +129,7 @@ fn check(url: &Url, policy: NetworkPolicy) -> Result<(), UrlFault> {
 }
 
 fn check_address(ip: IpAddr, policy: NetworkPolicy) -> Result<(), UrlFault> {
-    if policy.permits(ip) {
-        Ok(())
-    } else {
-        Err(UrlFault::Address)
-    }
+    if policy.permits(ip) { Ok(()) } else { Err(UrlFault::Address) }
 }
 
 /// `name` is lower-case ASCII already: the URL parser has applied IDNA to it.
@@ -164,15 +145,10 @@ fn check_name(name: &str, policy: NetworkPolicy) -> Result<(), UrlFault> {
     }
     // A name without a dot would be completed with the network's own search domains.
     let local = !name.contains('.')
-        || LOCAL_SUFFIXES.iter().any(|suffix| {
-            name.strip_suffix(suffix)
-                .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-        });
-    if local {
-        Err(UrlFault::LocalName)
-    } else {
-        Ok(())
-    }
+        || LOCAL_SUFFIXES
+            .iter()
+            .any(|suffix| name.strip_suffix(suffix).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')));
+    if local { Err(UrlFault::LocalName) } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -288,11 +264,7 @@ mod tests {
     #[case("ftp://127.0.0.1/", Some(UrlFault::Scheme))]
     #[case("http://u:p@127.0.0.1/", Some(UrlFault::Credentials))]
     fn with_local_targets(#[case] text: &str, #[case] fault: Option<UrlFault>) {
-        assert_eq!(
-            EndpointUrl::parse(text, NetworkPolicy::WITH_LOCAL).err(),
-            fault,
-            "{text}"
-        );
+        assert_eq!(EndpointUrl::parse(text, NetworkPolicy::WITH_LOCAL).err(), fault, "{text}");
     }
 
     #[test]

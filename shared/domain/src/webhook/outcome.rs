@@ -37,14 +37,9 @@ pub enum Outcome {
 /// Judges attempt number `number` (the first is 1). `random` is a uniformly random number for the jitter.
 pub fn judge(attempt: Attempt, number: u32, schedule: Schedule, random: u64) -> Outcome {
     let asked = match attempt {
-        Attempt::Answered {
-            status: 200..=299, ..
-        } => return Outcome::Delivered,
+        Attempt::Answered { status: 200..=299, .. } => return Outcome::Delivered,
         Attempt::Answered { status: 410, .. } => return Outcome::Gone,
-        Attempt::Answered {
-            status: 429 | 503,
-            retry_after,
-        } => retry_after,
+        Attempt::Answered { status: 429 | 503, retry_after } => retry_after,
         Attempt::Answered { .. } | Attempt::Failed => None,
     };
     match schedule.wait(number, random, asked) {
@@ -61,10 +56,7 @@ mod tests {
     const MINUTE: Duration = Duration::from_secs(60);
 
     fn answered(status: u16) -> Attempt {
-        Attempt::Answered {
-            status,
-            retry_after: None,
-        }
+        Attempt::Answered { status, retry_after: None }
     }
 
     fn judged(attempt: Attempt, number: u32) -> Outcome {
@@ -97,18 +89,8 @@ mod tests {
     #[case(answered(999))]
     #[case(Attempt::Failed)]
     fn everything_else_is_tried_ten_times(#[case] attempt: Attempt) {
-        assert_eq!(
-            judged(attempt, 1),
-            Outcome::Retry {
-                after: Duration::from_secs(5)
-            }
-        );
-        assert_eq!(
-            judged(attempt, 9),
-            Outcome::Retry {
-                after: Duration::from_secs(86_400)
-            }
-        );
+        assert_eq!(judged(attempt, 1), Outcome::Retry { after: Duration::from_secs(5) });
+        assert_eq!(judged(attempt, 9), Outcome::Retry { after: Duration::from_secs(86_400) });
         assert_eq!(judged(attempt, 10), Outcome::Dead);
     }
 
@@ -118,25 +100,14 @@ mod tests {
     #[case(500, 5)]
     #[case(302, 5)]
     fn retry_after_counts_for_429_and_503(#[case] status: u16, #[case] at_least: u64) {
-        let attempt = Attempt::Answered {
-            status,
-            retry_after: Some(MINUTE),
-        };
-        let Outcome::Retry { after } = judged(attempt, 1) else {
-            panic!("no retry")
-        };
-        assert!(
-            after.as_secs() >= at_least && after.as_secs() < at_least + 7,
-            "{after:?}"
-        );
+        let attempt = Attempt::Answered { status, retry_after: Some(MINUTE) };
+        let Outcome::Retry { after } = judged(attempt, 1) else { panic!("no retry") };
+        assert!(after.as_secs() >= at_least && after.as_secs() < at_least + 7, "{after:?}");
     }
 
     #[test]
     fn retry_after_does_not_revive_the_last_attempt() {
-        let attempt = Attempt::Answered {
-            status: 503,
-            retry_after: Some(MINUTE),
-        };
+        let attempt = Attempt::Answered { status: 503, retry_after: Some(MINUTE) };
         assert_eq!(judged(attempt, 10), Outcome::Dead);
     }
 }

@@ -30,17 +30,10 @@ pub enum PatternFault {
 
 impl EventPattern {
     /// Reads a pattern, and refuses one that matches none of the `known` event types: it would never deliver anything.
-    pub fn parse_known<'a>(
-        text: &str,
-        known: impl IntoIterator<Item = &'a str>,
-    ) -> Result<Self, PatternFault> {
+    pub fn parse_known<'a>(text: &str, known: impl IntoIterator<Item = &'a str>) -> Result<Self, PatternFault> {
         let pattern: Self = text.parse()?;
         // `*` is right even where there is nothing to match yet.
-        if pattern == Self::All
-            || known
-                .into_iter()
-                .any(|event_type| pattern.matches(event_type))
-        {
+        if pattern == Self::All || known.into_iter().any(|event_type| pattern.matches(event_type)) {
             Ok(pattern)
         } else {
             Err(PatternFault::Unknown(text.to_owned()))
@@ -51,9 +44,7 @@ impl EventPattern {
     pub fn matches(&self, event_type: &str) -> bool {
         match self {
             Self::All => true,
-            Self::Group(prefix) => {
-                event_type.len() > prefix.len() && event_type.starts_with(prefix.as_str())
-            }
+            Self::Group(prefix) => event_type.len() > prefix.len() && event_type.starts_with(prefix.as_str()),
             Self::Exact(name) => event_type == name,
         }
     }
@@ -68,15 +59,8 @@ impl FromStr for EventPattern {
         }
         let group = text.strip_suffix(".*");
         let segments = group.unwrap_or(text).split('.');
-        let is_segment = |s: &str| {
-            !s.is_empty()
-                && s.bytes()
-                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
-        };
-        if text.len() > 100
-            || !segments.clone().all(is_segment)
-            || (group.is_none() && segments.count() < 2)
-        {
+        let is_segment = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+        if text.len() > 100 || !segments.clone().all(is_segment) || (group.is_none() && segments.count() < 2) {
             return Err(PatternFault::Syntax);
         }
         Ok(match group {
@@ -136,13 +120,7 @@ mod tests {
     use proptest::prelude::*;
     use rstest::rstest;
 
-    const KNOWN: [&str; 5] = [
-        "lead.created",
-        "lead.stage_changed",
-        "agent.run.started",
-        "agent.action.pending",
-        "leadership.x",
-    ];
+    const KNOWN: [&str; 5] = ["lead.created", "lead.stage_changed", "agent.run.started", "agent.action.pending", "leadership.x"];
 
     #[rstest]
     #[case("*", &KNOWN)]
@@ -163,10 +141,7 @@ mod tests {
     #[case("lead.created.*")]
     #[case("run.*")]
     fn unknown(#[case] pattern: &str) {
-        assert_eq!(
-            EventPattern::parse_known(pattern, KNOWN),
-            Err(PatternFault::Unknown(pattern.to_owned()))
-        );
+        assert_eq!(EventPattern::parse_known(pattern, KNOWN), Err(PatternFault::Unknown(pattern.to_owned())));
     }
 
     #[rstest]
@@ -195,16 +170,12 @@ mod tests {
 
     #[test]
     fn filter_is_any_of() {
-        let filter: EventFilter =
-            serde_json::from_str(r#"["lead.created", "agent.run.*"]"#).unwrap();
+        let filter: EventFilter = serde_json::from_str(r#"["lead.created", "agent.run.*"]"#).unwrap();
         assert!(filter.matches("lead.created") && filter.matches("agent.run.failed"));
         assert!(!filter.matches("lead.won"));
         assert!(EventFilter::default().matches("anything.at_all"));
         assert!(!EventFilter(vec![]).matches("lead.created"));
-        assert_eq!(
-            serde_json::to_string(&filter).unwrap(),
-            r#"["lead.created","agent.run.*"]"#
-        );
+        assert_eq!(serde_json::to_string(&filter).unwrap(), r#"["lead.created","agent.run.*"]"#);
         assert!(serde_json::from_str::<EventFilter>(r#"["lead*"]"#).is_err());
     }
 

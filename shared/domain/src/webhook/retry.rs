@@ -56,23 +56,13 @@ impl Schedule {
     /// `random` is any uniformly random number, for the jitter of ±10 %. `retry_after`, if the receiver asked for a time,
     /// can make the wait longer but not shorter, or a careless receiver would use up its attempts in seconds. It is
     /// a real time, so it is not scaled, and jitter only adds to it.
-    pub fn wait(
-        self,
-        attempt: u32,
-        random: u64,
-        retry_after: Option<Duration>,
-    ) -> Option<Duration> {
+    pub fn wait(self, attempt: u32, random: u64, retry_after: Option<Duration>) -> Option<Duration> {
         let entry = usize::try_from(attempt.max(1) - 1).ok()?;
         let base = RETRY_DELAYS.get(entry)?;
         // 53 bits are what a float holds exactly: a number from 0 up to, not including, 1.
         let unit = (random >> 11) as f64 / (1_u64 << 53) as f64;
         let own = base.mul_f64(self.scale * (1.0 + JITTER * (2.0 * unit - 1.0)));
-        let asked = retry_after.map(|asked| {
-            asked
-                .min(MAX_RETRY_AFTER)
-                .mul_f64(1.0 + JITTER * unit)
-                .min(MAX_RETRY_AFTER)
-        });
+        let asked = retry_after.map(|asked| asked.min(MAX_RETRY_AFTER).mul_f64(1.0 + JITTER * unit).min(MAX_RETRY_AFTER));
         Some(own.max(asked.unwrap_or_default()))
     }
 
@@ -117,14 +107,8 @@ mod tests {
     fn ten_attempts_then_none() {
         let schedule = Schedule::default();
         for (attempt, base) in (1..).zip(RETRY_DELAYS) {
-            assert!(
-                schedule.wait(attempt, 0, None).unwrap() >= base.mul_f64(0.899),
-                "{attempt}"
-            );
-            assert!(
-                schedule.wait(attempt, u64::MAX, None).unwrap() <= base.mul_f64(1.101),
-                "{attempt}"
-            );
+            assert!(schedule.wait(attempt, 0, None).unwrap() >= base.mul_f64(0.899), "{attempt}");
+            assert!(schedule.wait(attempt, u64::MAX, None).unwrap() <= base.mul_f64(1.101), "{attempt}");
         }
         assert_eq!(schedule.wait(10, 0, None), None);
         assert_eq!(schedule.wait(10, 0, Some(seconds(60))), None);
@@ -146,17 +130,9 @@ mod tests {
         assert_eq!(schedule.wait(2, 0, Some(seconds(1))), Some(plain));
         assert_eq!(schedule.wait(1, 0, Some(seconds(60))), Some(seconds(60)));
         assert!(schedule.wait(1, u64::MAX, Some(seconds(60))).unwrap() < seconds(67));
-        assert_eq!(
-            schedule.wait(1, u64::MAX, Some(MAX_RETRY_AFTER * 9)),
-            Some(MAX_RETRY_AFTER)
-        );
+        assert_eq!(schedule.wait(1, u64::MAX, Some(MAX_RETRY_AFTER * 9)), Some(MAX_RETRY_AFTER));
         // What the receiver asks for is a real time, also on a compressed stack.
-        assert_eq!(
-            Schedule::scaled(0.001)
-                .unwrap()
-                .wait(1, 0, Some(seconds(2))),
-            Some(seconds(2))
-        );
+        assert_eq!(Schedule::scaled(0.001).unwrap().wait(1, 0, Some(seconds(2))), Some(seconds(2)));
     }
 
     #[rstest]
@@ -189,11 +165,7 @@ mod tests {
     #[case("１２", None)]
     fn retry_after_values(#[case] value: &str, #[case] expected: Option<u64>) {
         let now = at("1994-11-06T08:49:37Z");
-        assert_eq!(
-            parse_retry_after(value, now),
-            expected.map(seconds),
-            "{value}"
-        );
+        assert_eq!(parse_retry_after(value, now), expected.map(seconds), "{value}");
     }
 
     #[rstest]
@@ -205,10 +177,7 @@ mod tests {
     #[case("2026-01-01T01:12:00Z", 0.01, true)]
     fn giving_up(#[case] now: &str, #[case] scale: f64, #[case] expected: bool) {
         let schedule = Schedule::scaled(scale).unwrap();
-        assert_eq!(
-            schedule.gives_up(at("2026-01-01T00:00:00Z"), at(now)),
-            expected
-        );
+        assert_eq!(schedule.gives_up(at("2026-01-01T00:00:00Z"), at(now)), expected);
     }
 
     proptest! {

@@ -16,10 +16,8 @@ pub const NEW_SECRET_BYTES: usize = 32;
 
 const PREFIX: &str = "whsec_";
 /// Writes padding, and reads with or without: senders' libraries differ.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &ALPHABET,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
+const BASE64: GeneralPurpose =
+    GeneralPurpose::new(&ALPHABET, GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent));
 
 /// A symmetric signing secret, `whsec_` and the base64 of 24 to 64 bytes.
 ///
@@ -37,9 +35,7 @@ pub enum SecretFault {
     #[error("a signing secret is whsec_ followed by standard base64")]
     Encoding,
     /// Too few or too many bytes.
-    #[error(
-        "a signing secret holds {MIN_SECRET_BYTES} to {MAX_SECRET_BYTES} bytes before base64, this one {0}"
-    )]
+    #[error("a signing secret holds {MIN_SECRET_BYTES} to {MAX_SECRET_BYTES} bytes before base64, this one {0}")]
     Length(usize),
 }
 
@@ -102,10 +98,7 @@ mod tests {
         let text = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
         assert_eq!(SigningSecret::parse(text).unwrap().reveal(), text);
         let made = SigningSecret::generate([7; NEW_SECRET_BYTES]);
-        assert_eq!(
-            made.reveal(),
-            "whsec_BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc="
-        );
+        assert_eq!(made.reveal(), "whsec_BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=");
         assert_eq!(SigningSecret::parse(&made.reveal()).unwrap(), made);
     }
 
@@ -131,11 +124,7 @@ mod tests {
     #[test]
     fn length_bounds() {
         for (length, fits) in [(23, false), (24, true), (64, true), (65, false)] {
-            assert_eq!(
-                SigningSecret::from_bytes(vec![1; length]).is_ok(),
-                fits,
-                "{length}"
-            );
+            assert_eq!(SigningSecret::from_bytes(vec![1; length]).is_ok(), fits, "{length}");
         }
     }
 

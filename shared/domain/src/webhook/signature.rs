@@ -68,21 +68,12 @@ pub fn verify(
     if age < -tolerance {
         return Err(VerifyError::TooNew);
     }
-    let matches = signatures
-        .split(' ')
-        .filter_map(decode_signature)
-        .any(|tag| {
-            // The timestamp is signed as it was written, not as it was understood.
-            let fits = |secret| {
-                mac(secret, id, timestamp, body).is_some_and(|mac| mac.verify_slice(&tag).is_ok())
-            };
-            secrets.iter().any(fits)
-        });
-    if matches {
-        Ok(())
-    } else {
-        Err(VerifyError::NoMatch)
-    }
+    let matches = signatures.split(' ').filter_map(decode_signature).any(|tag| {
+        // The timestamp is signed as it was written, not as it was understood.
+        let fits = |secret| mac(secret, id, timestamp, body).is_some_and(|mac| mac.verify_slice(&tag).is_ok());
+        secrets.iter().any(fits)
+    });
+    if matches { Ok(()) } else { Err(VerifyError::NoMatch) }
 }
 
 fn decode_signature(text: &str) -> Option<[u8; TAG_BYTES]> {
@@ -122,15 +113,7 @@ mod tests {
     }
 
     fn check(signatures: &str, timestamp: &str, now: i64) -> Result<(), VerifyError> {
-        verify(
-            &[secret()],
-            ID,
-            timestamp,
-            signatures,
-            BODY,
-            now,
-            DEFAULT_TOLERANCE,
-        )
+        verify(&[secret()], ID, timestamp, signatures, BODY, now, DEFAULT_TOLERANCE)
     }
 
     #[test]
@@ -142,9 +125,7 @@ mod tests {
     #[test]
     fn one_signature_a_secret_in_order() {
         let header = sign(&[secret(), other()], ID, AT, BODY);
-        let [first, second] = header.split(' ').collect::<Vec<_>>()[..] else {
-            panic!("{header}")
-        };
+        let [first, second] = header.split(' ').collect::<Vec<_>>()[..] else { panic!("{header}") };
         assert_eq!(first, SIGNATURE);
         assert_eq!(second, sign(&[other()], ID, AT, BODY));
         assert_eq!(sign(&[], ID, AT, BODY), "");
@@ -160,11 +141,7 @@ mod tests {
     #[case("v1,".to_owned(), Err(VerifyError::NoMatch))]
     #[case(String::new(), Err(VerifyError::NoMatch))]
     fn headers(#[case] signatures: String, #[case] expected: Result<(), VerifyError>) {
-        assert_eq!(
-            check(&signatures, &AT.to_string(), AT),
-            expected,
-            "{signatures}"
-        );
+        assert_eq!(check(&signatures, &AT.to_string(), AT), expected, "{signatures}");
     }
 
     #[rstest]

@@ -97,9 +97,7 @@ fn tls_cause(error: &TlsError) -> &'static str {
     match error {
         TlsError::InvalidCertificate(cause) => match cause {
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => "the certificate has expired",
-            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-                "the certificate is not valid yet"
-            }
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => "the certificate is not valid yet",
             CertificateError::UnknownIssuer => "the certificate's issuer is not trusted",
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                 "the certificate is for another host name"

@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -16,8 +16,8 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 use super::*;
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-/// Public by every rule, and (being in nobody's use) never answered: class A space of the US Department of Defense.
-const UNANSWERED: IpAddr = IpAddr::V4(Ipv4Addr::new(22, 0, 0, 1));
+/// Public by every rule, and never answered: IANA has assigned 2d00::/8 to nobody.
+const UNANSWERED: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2d00, 0, 0, 0, 0, 0, 0, 1));
 
 /// A name server that gives one prepared answer after the other, and repeats the last.
 struct Scripted {

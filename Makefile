@@ -1,0 +1,39 @@
+# The commands a newcomer runs. Each brings .local/venv up to date first; see infra/local.
+.DEFAULT_GOAL := help
+.PHONY: help up down logs key test bench build venv
+
+AXLE := PYTHONPATH=infra/local .local/venv/bin/python -m axle
+
+help:
+	@echo "make up      build, deploy and try out the local stack (AXLE_PORT=4566); again: update it in place"
+	@echo "make down    stop it"
+	@echo "make logs    follow the functions' logs (FUNCTION=leads: of one)"
+	@echo "make key     create an API key: NAME=... SCOPES=a,b PLAN=... LIMITS='{...}' ENTITY=<id>|new"
+	@echo "make test    everything that has to pass, end-to-end tests on a stack of their own included"
+	@echo "make build   release binaries for AWS (ARCH=arm64|x86_64); then: sam build && sam deploy"
+	@echo "make bench   measure cold starts, requests and imports (BENCH='cold --quick': only that)"
+
+venv:
+	@sh infra/local/venv.sh
+
+up: venv
+	@$(AXLE) up
+
+down: venv
+	@$(AXLE) down
+
+logs: venv
+	@$(AXLE) logs
+
+key: venv
+	@$(AXLE) key
+
+test: venv
+	@$(AXLE) test
+
+build: venv
+	@$(AXLE) build
+
+bench: venv
+	@$(AXLE) build --bench
+	@cargo run --release -p axle-bench -- --dir target/bench $(BENCH)

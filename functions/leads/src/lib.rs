@@ -1,0 +1,22 @@
+//! Lead routes: one by one, and by import.
+
+mod import_request;
+mod imports;
+mod leads;
+mod model;
+
+use std::sync::Arc;
+
+use axle_app::App;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(leads::create, leads::list))
+        .routes(routes!(leads::get, leads::patch, leads::delete))
+        .routes(routes!(imports::start))
+        .routes(routes!(imports::create_upload))
+        .routes(routes!(imports::get))
+        .routes(routes!(imports::errors))
+}

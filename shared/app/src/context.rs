@@ -1,0 +1,189 @@
+//! What every use case is given: the application's parts, and who calls.
+
+use std::sync::Arc;
+
+use axle_domain::identity::{Plan, ScopeSet};
+use axle_domain::rate::Limits;
+use axle_domain::webhook::{NetworkPolicy, Schedule};
+use axle_domain::{Actor, EntityId, Time, TraceId, UserId};
+use axle_providers::Lazy;
+use axle_providers::objects::ObjectStore;
+use axle_providers::outbound;
+use axle_providers::queue::Queue;
+use axle_providers::secrets::Secrets;
+use axle_providers::vault::Vault;
+use axle_store::{CursorKey, Table, Tx};
+use hmac::{Hmac, Mac};
+use secrecy::ExposeSecret;
+use sha2::Sha256;
+use tokio::sync::OnceCell;
+
+use crate::answer::{Answer, IdempotencyClaim};
+use crate::cache::CredentialCache;
+use crate::error::Result;
+
+/// Where the time comes from.
+pub type Clock = Arc<dyn Fn() -> Time + Send + Sync>;
+
+/// Settings, from the environment in a function.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Id or ARN of the secret that API keys are hashed and cursors are signed under.
+    pub key_secret: String,
+    pub event_retention_days: i64,
+    pub network: NetworkPolicy,
+    pub webhook_schedule: Schedule,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let network = NetworkPolicy { allow_local: false };
+        Self { key_secret: String::new(), event_retention_days: 90, network, webhook_schedule: Schedule::default() }
+    }
+}
+
+/// What an application is put together from. Everything that takes time is built at its first use.
+pub struct Parts {
+    pub config: Config,
+    pub clock: Clock,
+    pub table: Lazy<Table>,
+    pub secrets: Arc<Secrets>,
+    pub vault: Vault,
+    pub objects: Arc<dyn ObjectStore>,
+    pub deliver_queue: Arc<dyn Queue>,
+    pub import_queue: Arc<dyn Queue>,
+    pub outbound: outbound::Client,
+}
+
+/// The application, shared by all requests of an environment.
+pub struct App {
+    parts: Parts,
+    derived: OnceCell<Derived>,
+    pub(crate) credentials: CredentialCache,
+}
+
+/// Keys that are derived from the one secret.
+struct Derived {
+    pepper: Vec<u8>,
+    cursors: CursorKey,
+}
+
+fn derive(secret: &[u8], purpose: &str) -> Vec<u8> {
+    let mac = Hmac::<Sha256>::new_from_slice(secret).map(|mut mac| {
+        mac.update(purpose.as_bytes());
+        mac.finalize().into_bytes().to_vec()
+    });
+    mac.unwrap_or_default()
+}
+
+impl App {
+    pub fn new(parts: Parts) -> Arc<Self> {
+        Arc::new(Self { parts, derived: OnceCell::new(), credentials: CredentialCache::default() })
+    }
+
+    pub fn config(&self) -> &Config {
+        &self.parts.config
+    }
+
+    pub fn now(&self) -> Time {
+        (self.parts.clock)()
+    }
+
+    pub async fn table(&self) -> &Table {
+        self.parts.table.get().await
+    }
+
+    pub(crate) fn vault(&self) -> &Vault {
+        &self.parts.vault
+    }
+
+    pub(crate) fn objects(&self) -> &dyn ObjectStore {
+        &*self.parts.objects
+    }
+
+    pub(crate) fn deliver_queue(&self) -> &dyn Queue {
+        &*self.parts.deliver_queue
+    }
+
+    pub(crate) fn import_queue(&self) -> &dyn Queue {
+        &*self.parts.import_queue
+    }
+
+    pub(crate) fn outbound(&self) -> &outbound::Client {
+        &self.parts.outbound
+    }
+
+    async fn derived(&self) -> Result<&Derived> {
+        let make = async || {
+            let secret = self.parts.secrets.get(&self.parts.config.key_secret).await?;
+            let secret = secret.expose_secret().as_bytes();
+            Ok(Derived { pepper: derive(secret, "api-key-pepper"), cursors: CursorKey::new(&derive(secret, "cursors")) })
+        };
+        self.derived.get_or_try_init(make).await
+    }
+
+    pub(crate) async fn pepper(&self) -> Result<&[u8]> {
+        Ok(&self.derived().await?.pepper)
+    }
+
+    async fn cursor_key(&self) -> Result<&CursorKey> {
+        Ok(&self.derived().await?.cursors)
+    }
+}
+
+/// Who calls, when, and under which names the call is found again.
+#[derive(Clone, Debug)]
+pub struct Ctx {
+    pub entity_id: EntityId,
+    pub actor: Actor,
+    /// The person behind the call: the token's user, or the maker of the API key.
+    pub user_id: Option<UserId>,
+    pub scopes: ScopeSet,
+    pub plan: Plan,
+    pub limits: Limits,
+    pub now: Time,
+    pub request_id: String,
+    pub trace_id: TraceId,
+    /// Set for a POST that named itself.
+    pub idempotency: Option<Arc<IdempotencyClaim>>,
+}
+
+impl Ctx {
+    /// The context of a part of the system that works for a tenant of itself.
+    pub fn system(entity_id: EntityId, part: &str, now: Time, trace_id: TraceId) -> Self {
+        Self {
+            entity_id,
+            actor: Actor::system(part),
+            user_id: None,
+            scopes: ScopeSet::default(),
+            plan: Plan::default(),
+            limits: Limits::default(),
+            now,
+            request_id: trace_id.to_string(),
+            trace_id,
+            idempotency: None,
+        }
+    }
+
+    /// Puts the answer of an idempotent request into its transaction.
+    pub(crate) fn keep(&self, tx: &mut Tx<'_>, answer: &Answer) {
+        if let Some(claim) = &self.idempotency {
+            claim.join(tx, answer);
+        }
+    }
+
+    /// The position in a cursor of this tenant and query; `None` for the first page.
+    pub(crate) async fn open_cursor(&self, app: &App, query: &str, cursor: Option<&str>) -> Result<Option<String>> {
+        let Some(cursor) = cursor else { return Ok(None) };
+        Ok(Some(app.cursor_key().await?.open(&self.cursor_scope(query), cursor)?))
+    }
+
+    pub(crate) async fn seal_cursor(&self, app: &App, query: &str, position: Option<String>) -> Result<Option<String>> {
+        let Some(position) = position else { return Ok(None) };
+        Ok(Some(app.cursor_key().await?.seal(&self.cursor_scope(query), &position)))
+    }
+
+    fn cursor_scope(&self, query: &str) -> String {
+        format!("{}/{query}", self.entity_id)
+    }
+}

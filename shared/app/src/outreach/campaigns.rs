@@ -1,0 +1,136 @@
+//! Campaigns: defined, read, changed while they are drafts.
+
+use axle_domain::campaign::{BUILT_IN_SQUAD, CampaignInput, CampaignStatus};
+use axle_domain::event::{Event, EventType, Subject};
+use axle_domain::merge::merge_patch;
+use axle_domain::{CampaignId, EntityId, Faults};
+use axle_store::campaigns::{CampaignRecord, SquadMember};
+use axle_store::{CommitError, Versioned};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::answer::Answer;
+use crate::context::{App, Ctx};
+use crate::error::{Error, Result};
+use crate::{PageRequest, Paged};
+
+/// Name space of the built-in agents' ids: the same role of the same tenant is always the same agent.
+const AGENTS: Uuid = Uuid::from_u128(0x3c51_90be_7d4a_4f0c_b1e2_6a98_d3f7_0c25);
+
+/// Creates a draft.
+pub async fn create(
+    app: &App,
+    ctx: &Ctx,
+    spec: CampaignInput,
+    answer: impl FnOnce(&Versioned<CampaignRecord>) -> Result<Answer>,
+) -> Result<Answer> {
+    let agent_squad = check(ctx.entity_id, &spec)?;
+    let record = CampaignRecord {
+        entity_id: ctx.entity_id,
+        id: CampaignId::new_at(ctx.now),
+        status: CampaignStatus::Draft,
+        spec,
+        agent_squad,
+        created_at: ctx.now,
+        updated_at: ctx.now,
+    };
+    let campaign = Versioned { value: record, version: 1 };
+    let answer = answer(&campaign)?;
+    let mut tx = app.table().await.tx();
+    tx.create("campaign", &campaign.value);
+    tx.emit(&created(ctx, &campaign.value), app.config().event_retention_days);
+    ctx.keep(&mut tx, &answer);
+    tx.commit().await?;
+    Ok(answer)
+}
+
+fn created(ctx: &Ctx, campaign: &CampaignRecord) -> Event {
+    let data = json!({"name": campaign.spec.name, "status": "draft", "channels": campaign.spec.channels});
+    let subject = Subject::new("campaign", campaign.id);
+    Event::new(EventType::CampaignCreated, ctx.entity_id, ctx.now, ctx.actor.clone(), subject, data)
+        .campaign(Some(campaign.id))
+        .trace(ctx.trace_id)
+}
+
+/// Checks a definition and picks its squad.
+fn check(entity: EntityId, spec: &CampaignInput) -> Result<Vec<SquadMember>> {
+    let mut faults = Faults::new();
+    spec.check(&mut faults);
+    let squad = pick_squad(entity, spec, &mut faults);
+    if spec.identity_id.is_some() {
+        faults.add("/identity_id", "no sending identity has this id");
+    }
+    faults.check().map_err(Error::Invalid)?;
+    Ok(squad)
+}
+
+/// The agents named by role or id, or the whole built-in squad.
+fn pick_squad(entity: EntityId, spec: &CampaignInput, faults: &mut Faults) -> Vec<SquadMember> {
+    let built_in: Vec<SquadMember> = BUILT_IN_SQUAD
+        .iter()
+        .map(|(role, name)| SquadMember {
+            agent_id: Uuid::new_v5(&AGENTS, format!("{entity}/{role}").as_bytes()).to_string(),
+            role: (*role).to_owned(),
+            name: (*name).to_owned(),
+        })
+        .collect();
+    let Some(wanted) = &spec.agents.squad else { return built_in };
+    let mut squad: Vec<SquadMember> = Vec::new();
+    for (i, wanted) in wanted.iter().enumerate() {
+        match built_in.iter().find(|m| m.role == *wanted || m.agent_id == *wanted) {
+            Some(member) if squad.contains(member) => faults.add(format!("/agents/squad/{i}"), "names an agent twice"),
+            Some(member) => squad.push(member.clone()),
+            None => faults.add(format!("/agents/squad/{i}"), "is neither an agent's id nor a role"),
+        }
+    }
+    squad
+}
+
+pub async fn get(app: &App, ctx: &Ctx, id: CampaignId) -> Result<Versioned<CampaignRecord>> {
+    let found = app.table().await.get::<CampaignRecord>(&CampaignRecord::key_of(ctx.entity_id, id), ctx.now).await?;
+    found.ok_or(Error::NotFound("campaign"))
+}
+
+/// A page of campaigns, newest first.
+pub async fn list(
+    app: &App,
+    ctx: &Ctx,
+    status: Option<CampaignStatus>,
+    page: PageRequest,
+) -> Result<Paged<Versioned<CampaignRecord>>> {
+    let name = format!("campaigns?{status:?}");
+    let after = ctx.open_cursor(app, &name, page.cursor.as_deref()).await?;
+    let (items, next) = app.table().await.campaigns(ctx.entity_id, status, after.as_deref(), page.limit, ctx.now).await?;
+    Ok(Paged { items, next_cursor: ctx.seal_cursor(app, &name, next).await? })
+}
+
+/// Changes a draft by a merge patch (RFC 7396).
+///
+/// # Errors
+/// [`Error::Conflict`] unless it is a draft, [`Error::PreconditionFailed`] if it is not at the version asked for.
+pub async fn patch(
+    app: &App,
+    ctx: &Ctx,
+    id: CampaignId,
+    change: &Value,
+    if_match: Option<u64>,
+) -> Result<Versioned<CampaignRecord>> {
+    let Versioned { value: mut campaign, version } = get(app, ctx, id).await?;
+    super::leads::require_version(version, if_match)?;
+    if campaign.status != CampaignStatus::Draft {
+        return Err(Error::Conflict(format!("the campaign is {}; only a draft can be changed", campaign.status.as_str())));
+    }
+    let current = serde_json::to_value(&campaign.spec).map_err(|e| Error::Internal(e.to_string()))?;
+    let merged = merge_patch(current, change);
+    let spec: CampaignInput = serde_json::from_value(merged).map_err(|e| Error::invalid("", e.to_string()))?;
+    campaign.agent_squad = check(ctx.entity_id, &spec)?;
+    campaign.spec = spec;
+    campaign.updated_at = ctx.now;
+    let mut tx = app.table().await.tx();
+    tx.replace("campaign", &campaign, version);
+    match tx.commit().await {
+        Ok(()) => Ok(Versioned { value: campaign, version: version + 1 }),
+        Err(CommitError::Condition { .. }) => Err(super::leads::changed_meanwhile(if_match)),
+        Err(e) => Err(e.into()),
+    }
+}

@@ -1,0 +1,6 @@
+//! Outreach: campaigns, leads, events.
+
+pub mod campaigns;
+pub mod events;
+pub mod imports;
+pub mod leads;

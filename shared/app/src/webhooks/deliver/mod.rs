@@ -1,0 +1,176 @@
+//! One attempt to deliver.
+//!
+//! A message says no more than which delivery; what is to be done is read from the record. So a message that comes twice, too
+//! early or too late changes nothing, and a lost one is made up for by the scheduler once the delivery has failed before (from
+//! then on it stands on the due-index), or by the queue, which hands an unfinished message out again.
+//!
+//! Before the call the delivery is claimed, by a write that requires the version that was read. A claim outlasts the call's
+//! timeout by a margin; a worker that dies in between leaves a claim that runs out, and the attempt is made again: at least
+//! once is the promise, and `webhook-id` lets the receiver tell.
+
+mod capacity;
+mod settle;
+
+use std::time::Duration;
+
+use axle_domain::Time;
+use axle_domain::event::Event;
+use axle_domain::webhook::{DeliveryStatus, EndpointStatus};
+use axle_providers::queue::{MAX_DELAY, Message};
+use axle_store::Versioned;
+use axle_store::deliveries::{AttemptRecord, DeliverJob, DeliveryRecord};
+use axle_store::webhooks::WebhookRecord;
+
+use super::{message, sealed};
+use crate::context::App;
+use crate::error::{Error, Result};
+use capacity::Admission;
+
+/// How long a claim outlasts the call's timeout: enough to record what came of it.
+const CLAIM_MARGIN: Duration = Duration::from_secs(5);
+
+/// What a deployment could want otherwise; tests do.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// How long an endpoint may take for its whole answer.
+    pub timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { timeout: message::TIMEOUT }
+    }
+}
+
+impl Limits {
+    /// An answer that takes longer than a third of the timeout occupies us: its endpoint does not count as responsive.
+    fn soon(self) -> Duration {
+        self.timeout / 3
+    }
+
+    fn claim(self) -> Duration {
+        self.timeout + CLAIM_MARGIN
+    }
+}
+
+/// Whether a delivery is to be attempted.
+enum Standing {
+    Due,
+    NotBefore(Time),
+    Closed,
+}
+
+fn standing(delivery: &DeliveryRecord, now: Time) -> Standing {
+    if !delivery.status.is_open() {
+        return Standing::Closed;
+    }
+    match delivery.next_attempt_at.max(delivery.claimed_until) {
+        Some(at) if at > now => Standing::NotBefore(at),
+        _ => Standing::Due,
+    }
+}
+
+/// Makes the attempt that a message asks for, if it is due and its endpoint has room for it.
+///
+/// A first attempt that succeeds costs 5 write units and 3 read units.
+///
+/// # Errors
+/// [`Error::Unavailable`] and [`Error::Internal`]: the message has to be handed out again. An endpoint that fails is no error.
+pub async fn deliver(app: &App, job: &DeliverJob, limits: Limits) -> Result<()> {
+    let table = app.table().await;
+    let key = DeliveryRecord::key_of(job.entity_id, job.delivery_id);
+    let Some(found) = table.get::<DeliveryRecord>(&key, app.now()).await? else { return Ok(()) };
+    let now = app.now();
+    match standing(&found.value, now) {
+        Standing::Closed => return Ok(()),
+        Standing::NotBefore(at) => return send_later(app, job, millis(at.since(now))).await,
+        Standing::Due => {}
+    }
+    let endpoint_key = WebhookRecord::key_of(job.entity_id, found.value.webhook_id);
+    let endpoint = table.get::<WebhookRecord>(&endpoint_key, now);
+    let event = table.event(job.entity_id, found.value.event_id, now);
+    let (endpoint, event) = match tokio::try_join!(endpoint, event)? {
+        (Some(endpoint), Some(event)) if endpoint.value.status == EndpointStatus::Enabled => (endpoint.value, event),
+        (None, _) => return bury(app, found, "not sent: the endpoint was deleted").await,
+        (Some(_), None) => return bury(app, found, "not sent: the event is no longer kept").await,
+        (Some(_), Some(_)) => return bury(app, found, "not sent: the endpoint is disabled").await,
+    };
+    match capacity::admit(app, &endpoint).await? {
+        Admission::Wait(wait) => postpone(app, found, wait).await,
+        Admission::In(permit) => {
+            let outcome = attempt(app, found, &endpoint, &event, limits).await;
+            permit.give_back(app).await;
+            outcome
+        }
+    }
+}
+
+async fn attempt(
+    app: &App,
+    found: Versioned<DeliveryRecord>,
+    endpoint: &WebhookRecord,
+    event: &Event,
+    limits: Limits,
+) -> Result<()> {
+    let now = app.now();
+    let secrets = sealed::live(app, endpoint, now).await?;
+    let request = message::request(&endpoint.url, event, &secrets, now, limits.timeout)?;
+    let Versioned { value: mut delivery, version } = found;
+    delivery.claimed_until = Some(after(now, limits.claim()));
+    let Some(version) = app.table().await.put_delivery(&delivery, version).await? else {
+        // Another worker is at it. Should it die, somebody has to look again.
+        return send_later(app, &delivery.job(), limits.claim()).await;
+    };
+    let exchange = app.outbound().send(request).await;
+    let responsive = exchange.duration < limits.soon();
+    let (attempt, record) = message::read(exchange, now);
+    settle::settle(app, Versioned { value: delivery, version }, endpoint, attempt, record, responsive).await
+}
+
+/// Ends a delivery that cannot be attempted any more.
+async fn bury(app: &App, found: Versioned<DeliveryRecord>, why: &str) -> Result<()> {
+    let Versioned { value: mut delivery, version } = found;
+    let at = app.now();
+    delivery.note(AttemptRecord { at, status_code: None, duration_ms: 0, error: Some(why.to_owned()), response_excerpt: None });
+    delivery.status = DeliveryStatus::Dead;
+    delivery.next_attempt_at = None;
+    delivery.claimed_until = None;
+    app.table().await.put_delivery(&delivery, version).await?;
+    Ok(())
+}
+
+/// Puts off an attempt for which there is no room now. It does not count as one.
+///
+/// A delivery on the due-index moves there too: left overdue, it would be given another message by each sweep.
+async fn postpone(app: &App, found: Versioned<DeliveryRecord>, wait: Duration) -> Result<()> {
+    let Versioned { value: mut delivery, version } = found;
+    if delivery.next_attempt_at.is_some() {
+        delivery.next_attempt_at = Some(after(app.now(), wait));
+        if app.table().await.put_delivery(&delivery, version).await?.is_none() {
+            return Ok(());
+        }
+    }
+    send_later(app, &delivery.job(), wait).await
+}
+
+/// Sends the delivery's message with a delay. One that SQS cannot delay for so long is left to the due-index.
+async fn send_later(app: &App, job: &DeliverJob, wait: Duration) -> Result<()> {
+    if wait > MAX_DELAY {
+        return Ok(());
+    }
+    let body = serde_json::to_string(job).map_err(|e| Error::Internal(e.to_string()))?;
+    let sent = app.deliver_queue().send(Message::after(wait, body)).await;
+    sent.map_err(|e| Error::Unavailable(e.to_string()))
+}
+
+fn after(now: Time, wait: Duration) -> Time {
+    now.plus_millis(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX))
+}
+
+fn millis(ms: i64) -> Duration {
+    Duration::from_millis(ms.max(0).unsigned_abs())
+}
+
+fn random() -> u64 {
+    u64::from_be_bytes(axle_domain::id::entropy())
+}

@@ -1,0 +1,250 @@
+//! Request bodies.
+
+use std::borrow::Cow;
+use std::marker::PhantomData;
+
+use axle_app::Error;
+use axle_domain::Faults;
+use axum::body::Bytes;
+use axum::extract::{FromRequest, Request};
+use axum::http::{HeaderMap, header};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::Schema;
+use utoipa::{PartialSchema, ToSchema};
+
+use crate::error::ApiError;
+use crate::{BODY_MAX, schema};
+
+/// The bytes of a body within the limit, with its headers.
+#[derive(Debug)]
+pub struct RawBody {
+    pub bytes: Bytes,
+    pub headers: HeaderMap,
+}
+
+pub(crate) fn too_large() -> Error {
+    Error::TooLarge(format!("a body can have at most {BODY_MAX} bytes; larger files go through POST /leads/import/uploads"))
+}
+
+impl<S: Send + Sync> FromRequest<S> for RawBody {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+        let (parts, body) = request.into_parts();
+        let bytes = axum::body::to_bytes(body, BODY_MAX).await.map_err(|_| ApiError(too_large()))?;
+        Ok(Self { bytes, headers: parts.headers })
+    }
+}
+
+impl RawBody {
+    pub fn content_type(&self) -> &str {
+        self.headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default()
+    }
+
+    /// The body as JSON. An absent body is an empty object where the operation has no required field.
+    ///
+    /// # Errors
+    /// [`Error::UnsupportedMediaType`], [`Error::Malformed`]
+    pub fn json(&self) -> Result<Value, Error> {
+        let essence = self.content_type().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        if self.bytes.iter().all(u8::is_ascii_whitespace) && essence != "text/csv" {
+            return Ok(json!({}));
+        }
+        if essence != "application/json" && !(essence.starts_with("application/") && essence.ends_with("+json")) {
+            return Err(Error::UnsupportedMediaType("the body must be JSON, with content-type application/json".to_owned()));
+        }
+        serde_json::from_slice(&self.bytes).map_err(|e| Error::Malformed(format!("the body is not JSON: {e}")))
+    }
+}
+
+/// For operations that take no fields: refuses any.
+///
+/// # Errors
+/// [`Error::Invalid`] naming each field.
+pub fn no_fields(body: &Value) -> Result<(), Error> {
+    let Some(fields) = body.as_object() else { return Err(Error::invalid("", "must be an object")) };
+    let mut faults = Faults::new();
+    for name in fields.keys() {
+        faults.add(format!("/{}", schema::escape(name)), "is not a field of this object");
+    }
+    faults.check().map_err(Error::Invalid)
+}
+
+/// A JSON body of type `T`, checked against the schema that the OpenAPI document shows for it.
+#[derive(Debug)]
+pub struct Body<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned + ToSchema + 'static> FromRequest<S> for Body<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let raw = RawBody::from_request(request, state).await?;
+        Ok(Self(parse::<T>(raw.json()?)?))
+    }
+}
+
+impl<T: DeserializeOwned + ToSchema + 'static> Body<T> {
+    /// Reads a value that was taken from elsewhere than a whole body.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with every fault.
+    pub fn read(value: Value) -> Result<T, Error> {
+        parse(value)
+    }
+}
+
+fn parse<T: DeserializeOwned + ToSchema + 'static>(value: Value) -> Result<T, Error> {
+    let mut faults = Faults::new();
+    schema::check::<T>(&value, &mut faults).map_err(Error::Internal)?;
+    faults.check().map_err(Error::Invalid)?;
+    // What the schema lets through and the type does not is a gap in the schema; the caller still gets a clear answer.
+    serde_json::from_value(value).map_err(|e| Error::invalid("", e.to_string()))
+}
+
+/// A merge patch (RFC 7396) of a `T`: absent leaves, null clears, a value sets, nested objects merge.
+#[derive(Debug)]
+pub struct Patch<T> {
+    pub change: Value,
+    of: PhantomData<fn() -> T>,
+}
+
+impl<S: Send + Sync, T: ToSchema + 'static> FromRequest<S> for Patch<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let raw = RawBody::from_request(request, state).await?;
+        let change = raw.json()?;
+        let mut faults = Faults::new();
+        schema::check::<PatchOf<T>>(&change, &mut faults).map_err(Error::Internal)?;
+        faults.check().map_err(Error::Invalid)?;
+        Ok(Self { change, of: PhantomData })
+    }
+}
+
+/// The schema of a merge patch of `T`: nothing required, everything nullable, at every depth.
+#[derive(Debug)]
+pub struct PatchOf<T>(PhantomData<fn() -> T>);
+
+impl<T: ToSchema> PartialSchema for PatchOf<T> {
+    fn schema() -> RefOr<Schema> {
+        let mut root = schema::named_schema::<T>();
+        let parts = root.as_object_mut().and_then(|o| o.remove("components")).unwrap_or_default();
+        let relaxed = relax(&root, &parts["schemas"]);
+        // A schema without a type has no form that the OpenAPI types can read; the tests of the document notice.
+        serde_json::from_value(relaxed).unwrap_or_else(|_| utoipa::openapi::Object::new().into())
+    }
+}
+
+impl<T: ToSchema> ToSchema for PatchOf<T> {
+    fn name() -> Cow<'static, str> {
+        format!("{}Patch", T::name().trim_end_matches("Input")).into()
+    }
+}
+
+/// Makes an object schema a patch of it. References to objects are written out, as a part of them is not them; other
+/// references would need their targets in the document, so they are written out as well.
+fn relax(schema: &Value, parts: &Value) -> Value {
+    let schema = resolve(schema, parts);
+    let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return inline(&schema, parts) };
+    let mut out = schema.clone();
+    let relaxed: serde_json::Map<String, Value> =
+        properties.iter().map(|(name, property)| (name.clone(), nullable(relax(&without_null(property), parts)))).collect();
+    if let Some(map) = out.as_object_mut() {
+        map.remove("required");
+        map.insert("properties".to_owned(), Value::Object(relaxed));
+    }
+    out
+}
+
+fn resolve(schema: &Value, parts: &Value) -> Value {
+    let name = schema.get("$ref").and_then(Value::as_str).and_then(|r| r.rsplit('/').next());
+    name.and_then(|name| parts.get(name)).map_or_else(|| schema.clone(), |target| resolve(target, parts))
+}
+
+/// Writes out every reference below.
+fn inline(schema: &Value, parts: &Value) -> Value {
+    match resolve(schema, parts) {
+        Value::Object(map) => map.iter().map(|(k, v)| (k.clone(), inline(v, parts))).collect::<serde_json::Map<_, _>>().into(),
+        Value::Array(items) => items.iter().map(|v| inline(v, parts)).collect(),
+        other => other,
+    }
+}
+
+/// The schema without its null alternative.
+fn without_null(schema: &Value) -> Value {
+    let branches = schema.get("oneOf").and_then(Value::as_array);
+    match branches.map(|b| b.iter().filter(|s| s["type"] != "null").collect::<Vec<_>>()).as_deref() {
+        Some([one]) => (*one).clone(),
+        _ => schema.clone(),
+    }
+}
+
+fn nullable(mut schema: Value) -> Value {
+    match schema.get("type") {
+        Some(Value::String(kind)) if schema.get("enum").is_none() => {
+            schema["type"] = json!([kind, "null"]);
+            schema
+        }
+        Some(Value::Array(_)) => schema,
+        _ => json!({"oneOf": [{"type": "null"}, schema]}),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use axle_domain::campaign::CampaignInput;
+    use axle_domain::lead::LeadInput;
+
+    use super::*;
+
+    fn faults<T: ToSchema + 'static>(value: Value) -> Vec<String> {
+        let mut faults = Faults::new();
+        schema::check::<T>(&value, &mut faults).unwrap();
+        faults.into_vec().into_iter().map(|f| format!("{} {}", f.pointer, f.detail)).collect()
+    }
+
+    #[test]
+    fn all_faults_of_a_body_with_their_places() {
+        let none: [&str; 0] = [];
+        assert_eq!(faults::<CampaignInput>(json!({"name": "x", "channels": ["email"]})), none);
+        let mut found = faults::<CampaignInput>(json!({
+            "nmae": "x", "channels": ["fax"], "icp": {"company_size": {"min": "ten"}, "titles": "CTO"},
+            "messaging": {"sequence": [{"step": 1}], "track": {"open": true}}, "identity_id": 5,
+        }));
+        found.sort();
+        assert_eq!(
+            found,
+            [
+                "/channels/0 must be one of email, sms, linkedin, webhook",
+                "/icp/company_size/min must be an integer",
+                "/icp/titles must be an array",
+                "/identity_id must be a string",
+                "/messaging/sequence/0/channel is required",
+                "/messaging/track/open is not a field of this object",
+                "/name is required",
+                "/nmae is not a field of this object",
+            ]
+        );
+    }
+
+    #[test]
+    fn patches_may_be_partial_and_null_at_every_depth() {
+        let none: [&str; 0] = [];
+        assert_eq!(faults::<PatchOf<CampaignInput>>(json!({})), none);
+        assert_eq!(
+            faults::<PatchOf<CampaignInput>>(
+                json!({"name": null, "icp": {"titles": null}, "messaging": {"track": {"opens": false}}})
+            ),
+            none
+        );
+        assert_eq!(faults::<PatchOf<LeadInput>>(json!({"company": {"name": null}, "email": null})), none);
+        assert_eq!(faults::<PatchOf<LeadInput>>(json!({"company": {"nam": "x"}, "emial": null})).len(), 2);
+        assert_eq!(
+            faults::<PatchOf<CampaignInput>>(json!({"channels": ["fax"]})),
+            ["/channels/0 must be one of email, sms, linkedin, webhook"]
+        );
+    }
+}

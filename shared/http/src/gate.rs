@@ -1,0 +1,305 @@
+//! The gate before every operation: request id, credential, rate limit, scope, idempotency; and on the way out error bodies,
+//! headers and one log line.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axle_app::identity::{authenticate, authorise, count};
+use axle_app::{Answer, App, Claimed, Ctx, Error, IdempotencyClaim, IdempotencyKey};
+use axle_domain::rate::{RateClass, Window};
+use axle_domain::{Time, TraceId};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{FromRequestParts, MatchedPath, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use sha2::{Digest, Sha256};
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::body::too_large;
+use crate::error::{ApiError, Failure, status_of};
+use crate::rules::{Rule, Rules};
+use crate::surface::Surface;
+use crate::{BODY_MAX, Reply};
+
+/// Who calls, for handlers.
+#[derive(Clone, Debug)]
+pub struct Caller(pub Ctx);
+
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        // Absent only on public operations, which have no caller to ask for.
+        parts.extensions.get::<Caller>().cloned().ok_or(ApiError(Error::Unauthenticated("a credential is required")))
+    }
+}
+
+struct Gate {
+    app: Arc<App>,
+    rules: Rules,
+}
+
+/// The routes of a group behind the gate.
+pub fn serve(app: Arc<App>, routes: OpenApiRouter<Arc<App>>) -> Router {
+    let (router, api) = routes.split_for_parts();
+    let gate = Arc::new(Gate { app: Arc::clone(&app), rules: Rules::of(&api) });
+    router
+        .method_not_allowed_fallback(async || StatusCode::METHOD_NOT_ALLOWED)
+        .fallback(async || ApiError(Error::NotFound("route")))
+        .layer(middleware::from_fn_with_state(gate, pass))
+        .with_state(app)
+}
+
+/// What is known of a request before anyone looks at it.
+struct Call {
+    path: String,
+    pattern: String,
+    method: Method,
+    request_id: String,
+    trace_id: TraceId,
+    now: Time,
+    started: Instant,
+}
+
+impl Call {
+    fn of(request: &Request, now: Time) -> Self {
+        let header = |name: &str| request.headers().get(name).and_then(|v| v.to_str().ok());
+        let sane =
+            |id: &&str| (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b));
+        let request_id = header("x-request-id").filter(sane).map(str::to_owned);
+        Self {
+            path: request.uri().path().to_owned(),
+            pattern: request.extensions().get::<MatchedPath>().map(|p| p.as_str().to_owned()).unwrap_or_default(),
+            method: request.method().clone(),
+            request_id: request_id.unwrap_or_else(|| axle_domain::id::v7_at(now, axle_domain::id::entropy()).to_string()),
+            trace_id: header("traceparent").and_then(TraceId::from_traceparent).unwrap_or_else(TraceId::random),
+            now,
+            started: Instant::now(),
+        }
+    }
+}
+
+async fn pass(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response {
+    let call = Call::of(&request, gate.app.now());
+    let mut limits = None;
+    let mut entity = None;
+    let response = match admit(&gate, &call, request.headers(), &mut limits).await {
+        Ok(Admitted::Public) => next.run(request).await,
+        Ok(Admitted::Caller(ctx)) => {
+            entity = Some(ctx.entity_id);
+            run(&gate.app, *ctx, &call, request, next).await
+        }
+        Ok(Admitted::NoSuchMethod) => not_allowed(&gate, &call),
+        Ok(Admitted::NoRoute) => ApiError(Error::NotFound("route")).into_response(),
+        Err(e) => ApiError(e).into_response(),
+    };
+    let response = finish(&call, response, limits);
+    tracing::info!(
+        request_id = call.request_id,
+        trace_id = %call.trace_id,
+        entity_id = entity.map(|e| e.to_string()),
+        method = call.method.as_str(),
+        route = call.pattern,
+        status = response.status().as_u16(),
+        duration_ms = u64::try_from(call.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        "request"
+    );
+    response
+}
+
+enum Admitted {
+    Public,
+    Caller(Box<Ctx>),
+    NoSuchMethod,
+    NoRoute,
+}
+
+/// Credential, rate limit, scope, in this order: every request with a good credential counts, refused ones too.
+async fn admit(gate: &Gate, call: &Call, headers: &HeaderMap, limits: &mut Option<Limits>) -> Result<Admitted, Error> {
+    if call.pattern.is_empty() {
+        return Ok(Admitted::NoRoute);
+    }
+    let (scope, class) = match gate.rules.get(&call.pattern, call.method.as_str()) {
+        None => return Ok(Admitted::NoSuchMethod),
+        Some(Rule::Public) => return Ok(Admitted::Public),
+        Some(Rule::Any(class)) => (None, class),
+        Some(Rule::Scoped(scope, class)) => (Some(scope), class),
+    };
+    let token = bearer(headers)?;
+    let caller = authenticate(&gate.app, token, call.now).await?;
+    let ctx = caller.ctx(call.now, call.request_id.clone(), call.trace_id);
+    let (window, left) = count(&gate.app, &ctx, class).await?;
+    *limits = Some(Limits { class, window, left, now: call.now });
+    if left.is_none() {
+        return Err(Error::RateLimited(window.resets_in(call.now)));
+    }
+    if let Some(scope) = scope {
+        authorise(&ctx, scope)?;
+    }
+    Ok(Admitted::Caller(Box::new(ctx)))
+}
+
+fn bearer(headers: &HeaderMap) -> Result<&str, Error> {
+    let value = headers.get(header::AUTHORIZATION).ok_or(Error::Unauthenticated("a credential is required"))?;
+    let value = value.to_str().unwrap_or_default();
+    let (scheme, token) = value.split_once(' ').unwrap_or_default();
+    if !scheme.eq_ignore_ascii_case("bearer") || token.trim().is_empty() {
+        return Err(Error::Unauthenticated("the Authorization header must be `Bearer <API key>`"));
+    }
+    Ok(token.trim())
+}
+
+fn not_allowed(gate: &Gate, call: &Call) -> Response {
+    let allow = gate.rules.allowed(&call.pattern);
+    let mut response = StatusCode::METHOD_NOT_ALLOWED.into_response();
+    if let Ok(value) = HeaderValue::from_str(&allow) {
+        response.headers_mut().insert(header::ALLOW, value);
+    }
+    let text = format!("{} is not a method of this resource; it has {allow}", call.method);
+    response.extensions_mut().insert(Failure(Arc::new(Error::Malformed(text))));
+    response
+}
+
+/// Runs the handler, once for each idempotency key.
+async fn run(app: &App, mut ctx: Ctx, call: &Call, mut request: Request, next: Next) -> Response {
+    let key = match idempotency_key(request.headers()) {
+        Ok(Some(key)) if call.method == Method::POST => key,
+        Ok(_) => {
+            request.extensions_mut().insert(Caller(ctx));
+            return next.run(request).await;
+        }
+        Err(e) => return ApiError(e).into_response(),
+    };
+    match claim(app, &ctx, call, &key, request).await {
+        Ok(Claiming::Work(mut request, claim)) => {
+            let claim = Arc::new(claim);
+            ctx.idempotency = Some(Arc::clone(&claim));
+            request.extensions_mut().insert(Caller(ctx));
+            settle(app, &claim, next.run(request).await).await
+        }
+        Ok(Claiming::Replay(answer)) => {
+            let mut response = Reply(answer).into_response();
+            response.headers_mut().insert(HeaderName::from_static("idempotent-replayed"), HeaderValue::from_static("true"));
+            response
+        }
+        Err(e) => ApiError(e).into_response(),
+    }
+}
+
+enum Claiming {
+    Work(Request, IdempotencyClaim),
+    Replay(Answer),
+}
+
+/// 1 to 255 visible ASCII characters, quoted (as the IETF draft has it) or not.
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Error> {
+    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+    let text = value.to_str().unwrap_or_default().trim();
+    let text = text.strip_prefix('"').and_then(|t| t.strip_suffix('"')).unwrap_or(text);
+    let ok = (1..=255).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
+    if ok {
+        Ok(Some(text.to_owned()))
+    } else {
+        Err(Error::Malformed("Idempotency-Key must have 1 to 255 visible characters".to_owned()))
+    }
+}
+
+fn hex(digest: &[u8]) -> String {
+    digest.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+async fn claim(app: &App, ctx: &Ctx, call: &Call, key: &str, request: Request) -> Result<Claiming, Error> {
+    let (parts, body) = request.into_parts();
+    let bytes = axum::body::to_bytes(body, BODY_MAX).await.map_err(|_| too_large())?;
+    let query = parts.uri.query().unwrap_or_default();
+    let fingerprint = hex(&Sha256::new().chain_update(query).chain_update([0]).chain_update(&bytes).finalize());
+    let hash = hex(&Sha256::new()
+        .chain_update(call.method.as_str())
+        .chain_update([0])
+        .chain_update(&call.path)
+        .chain_update([0])
+        .chain_update(key)
+        .finalize());
+    let record = IdempotencyKey { entity_id: ctx.entity_id, hash };
+    let owner = axle_domain::id::v7_at(ctx.now, axle_domain::id::entropy()).to_string();
+    match app.table().await.claim(&record, &fingerprint, &owner, ctx.now).await? {
+        Claimed::Mine(claim) => Ok(Claiming::Work(Request::from_parts(parts, Body::from(bytes)), IdempotencyClaim::new(claim))),
+        Claimed::Answered(kept) => Ok(Claiming::Replay(kept.into())),
+        Claimed::OtherBody => Err(Error::invalid("", "the Idempotency-Key was used with another body before")),
+        Claimed::Running(secs) => Err(Error::StillRunning(secs)),
+    }
+}
+
+/// Keeps a good answer that was not part of a transaction; gives the claim back after a refusal.
+async fn settle(app: &App, claim: &IdempotencyClaim, response: Response) -> Response {
+    let table = app.table().await;
+    let settled = if !response.status().is_success() {
+        table.release(claim.claim()).await.map_err(Error::from)
+    } else if claim.is_joined() {
+        Ok(())
+    } else {
+        match response.extensions().get::<Answer>() {
+            Some(answer) => claim.keep(table, answer).await,
+            None => Ok(()),
+        }
+    };
+    if let Err(e) = settled {
+        tracing::warn!(error = %e, detail = e.internal_detail(), "could not settle an idempotency claim");
+    }
+    response
+}
+
+/// Where the caller stands in its window.
+struct Limits {
+    class: RateClass,
+    window: Window,
+    left: Option<u64>,
+    now: Time,
+}
+
+impl Limits {
+    fn write(&self, headers: &mut HeaderMap) {
+        let (limit, left, reset) = (self.window.limit, self.left.unwrap_or(0), self.window.resets_in(self.now));
+        let mut set = |name: &'static str, value: String| {
+            if let Ok(value) = HeaderValue::from_str(&value) {
+                headers.insert(HeaderName::from_static(name), value);
+            }
+        };
+        set("x-ratelimit-limit", limit.to_string());
+        set("x-ratelimit-remaining", left.to_string());
+        set("x-ratelimit-reset", self.window.ends.to_string());
+        if self.left.is_none() {
+            set("x-ratelimit-retry-after", reset.to_string());
+        }
+        set("ratelimit-policy", format!("\"{}\";q={limit};w={}", self.class.name(), self.class.window_secs()));
+        set("ratelimit", format!("\"{}\";r={left};t={reset}", self.class.name()));
+    }
+}
+
+/// Error bodies and the headers of every answer.
+fn finish(call: &Call, mut response: Response, limits: Option<Limits>) -> Response {
+    if let Some(Failure(error)) = response.extensions_mut().remove::<Failure>() {
+        let surface = Surface::of(&call.path);
+        let status = if response.status() == StatusCode::METHOD_NOT_ALLOWED { response.status() } else { status_of(&error) };
+        if let Some(detail) = error.internal_detail() {
+            tracing::error!(request_id = call.request_id, trace_id = %call.trace_id, status = status.as_u16(), detail, "request failed");
+        }
+        let body = surface.error_body(&error, status.as_u16(), &call.path, &call.request_id, call.now);
+        *response.status_mut() = status;
+        *response.body_mut() = Body::from(body.to_string());
+        response.headers_mut().remove(header::CONTENT_LENGTH);
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(surface.content_type()));
+    }
+    let headers = response.headers_mut();
+    if let Ok(id) = HeaderValue::from_str(&call.request_id) {
+        headers.insert(HeaderName::from_static("x-request-id"), id);
+    }
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    if let Some(limits) = limits {
+        limits.write(headers);
+    }
+    response
+}

@@ -1,0 +1,76 @@
+//! What the gate asks of each operation, read from the operations' own OpenAPI description.
+
+use std::collections::HashMap;
+
+use axle_domain::identity::Scope;
+use axle_domain::rate::RateClass;
+use utoipa::openapi::OpenApi;
+use utoipa::openapi::path::{HttpMethod, Operation};
+
+/// What one operation asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rule {
+    /// Open to everyone; limits are its own business.
+    Public,
+    /// A credential of any scope.
+    Any(RateClass),
+    /// A credential with this scope.
+    Scoped(Scope, RateClass),
+}
+
+/// Rules by path pattern and method.
+#[derive(Debug, Default)]
+pub(crate) struct Rules(HashMap<String, HashMap<&'static str, Rule>>);
+
+fn methods() -> [(&'static str, HttpMethod); 5] {
+    [
+        ("GET", HttpMethod::Get),
+        ("POST", HttpMethod::Post),
+        ("PUT", HttpMethod::Put),
+        ("PATCH", HttpMethod::Patch),
+        ("DELETE", HttpMethod::Delete),
+    ]
+}
+
+impl Rules {
+    pub(crate) fn of(api: &OpenApi) -> Self {
+        let mut rules = HashMap::new();
+        for (path, item) in &api.paths.paths {
+            let operations = [&item.get, &item.post, &item.put, &item.patch, &item.delete];
+            let by_method = methods().into_iter().zip(operations).filter_map(|((name, _), operation)| {
+                let class = RateClass::of(name, path);
+                Some((name, rule_of(operation.as_ref()?, class)?))
+            });
+            rules.insert(path.clone(), by_method.collect());
+        }
+        Self(rules)
+    }
+
+    /// The rule of an operation. An operation whose `security` is missing or names an unknown scope has none and is not served.
+    pub(crate) fn get(&self, pattern: &str, method: &str) -> Option<Rule> {
+        let method = if method == "HEAD" { "GET" } else { method };
+        self.0.get(pattern)?.get(method).copied()
+    }
+
+    /// The methods of a path, for `Allow`.
+    pub(crate) fn allowed(&self, pattern: &str) -> String {
+        let of_path = self.0.get(pattern);
+        let mut names: Vec<&str> = of_path.into_iter().flat_map(|m| m.keys().copied()).collect();
+        names.sort_unstable();
+        if names.contains(&"GET") {
+            names.insert(1 + names.iter().position(|n| *n == "GET").unwrap_or(0), "HEAD");
+        }
+        names.join(", ")
+    }
+}
+
+fn rule_of(operation: &Operation, class: RateClass) -> Option<Rule> {
+    let requirements = serde_json::to_value(operation.security.as_ref()?).ok()?;
+    let first = requirements.as_array()?.first()?.as_object()?;
+    let Some(scopes) = first.get("api_key") else { return first.is_empty().then_some(Rule::Public) };
+    match scopes.as_array()?.as_slice() {
+        [] => Some(Rule::Any(class)),
+        [scope] => Some(Rule::Scoped(scope.as_str()?.parse().ok()?, class)),
+        _ => None,
+    }
+}

@@ -1,0 +1,98 @@
+//! The application put together from AWS clients, none of which is built before its first use: TLS roots, credentials and
+//! connections are most of what a cold start could cost.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, SdkConfig};
+use axle_app::{App, Config, Parts};
+use axle_domain::Time;
+use axle_domain::webhook::{NetworkPolicy, Schedule};
+use axle_providers::Lazy;
+use axle_providers::objects::S3Objects;
+use axle_providers::outbound;
+use axle_providers::queue::{Queue, SqsQueue};
+use axle_providers::secrets::Secrets;
+use axle_providers::vault::Vault;
+use axle_store::Table;
+use tokio::sync::OnceCell;
+
+use crate::config::{Env, MissingVariable};
+
+static SDK: OnceCell<SdkConfig> = OnceCell::const_new();
+
+/// One configuration for all clients, so that they share one connector. A call has 10 s in all and 3 s an attempt: well within
+/// an HTTP function's 30 s, and long enough for a transaction that waits.
+async fn sdk() -> SdkConfig {
+    let load = || async {
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(Duration::from_secs(1))
+            .operation_attempt_timeout(Duration::from_secs(5))
+            .operation_timeout(Duration::from_secs(12))
+            .build();
+        let loader = aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts);
+        loader.retry_config(RetryConfig::standard().with_max_attempts(4)).load().await
+    };
+    SDK.get_or_init(load).await.clone()
+}
+
+fn now() -> Time {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Time::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// A queue by its URL.
+pub fn sqs_queue(url: String) -> Arc<dyn Queue> {
+    Arc::new(SqsQueue::new(Lazy::later(|| async { aws_sdk_sqs::Client::new(&sdk().await) }), url))
+}
+
+/// An EventBridge client, built at its first use.
+pub fn event_bridge() -> Lazy<aws_sdk_eventbridge::Client> {
+    Lazy::later(|| async { aws_sdk_eventbridge::Client::new(&sdk().await) })
+}
+
+fn s3() -> Lazy<aws_sdk_s3::Client> {
+    Lazy::later(|| async {
+        let mut config = aws_sdk_s3::config::Builder::from(&sdk().await);
+        // Streaming half a gigabyte takes longer than a call to the table.
+        config = config.timeout_config(TimeoutConfig::builder().connect_timeout(Duration::from_secs(1)).build());
+        // An endpoint other than AWS's (a local stack) has no host name a bucket.
+        if std::env::var_os("AWS_ENDPOINT_URL").is_some() || std::env::var_os("AWS_ENDPOINT_URL_S3").is_some() {
+            config = config.force_path_style(true);
+        }
+        aws_sdk_s3::Client::from_conf(config.build())
+    })
+}
+
+/// The application as the environment describes it.
+///
+/// # Errors
+/// [`MissingVariable`] for what no function can do without.
+pub fn app(env: &Env) -> Result<Arc<App>, MissingVariable> {
+    let table = env.text("AXLE_TABLE")?;
+    let schedule = Schedule::scaled(env.parsed_or("AXLE_WEBHOOK_RETRY_SCALE", 1.0)?);
+    let config = Config {
+        key_secret: env.optional("AXLE_KEY_SECRET"),
+        event_retention_days: env.parsed_or("AXLE_EVENT_RETENTION_DAYS", 90)?,
+        network: NetworkPolicy { allow_local: env.parsed_or("AXLE_ALLOW_LOCAL_NETWORK", false)? },
+        webhook_schedule: schedule.ok_or(MissingVariable("AXLE_WEBHOOK_RETRY_SCALE"))?,
+    };
+    let secrets = Arc::new(Secrets::aws(Lazy::later(|| async { aws_sdk_secretsmanager::Client::new(&sdk().await) })));
+    let network = config.network;
+    Ok(App::new(Parts {
+        config,
+        clock: Arc::new(now),
+        table: Lazy::later(move || {
+            let name = table.clone();
+            async move { Table::new(aws_sdk_dynamodb::Client::new(&sdk().await), name) }
+        }),
+        vault: Vault::new(Arc::clone(&secrets), env.optional("AXLE_VAULT_SECRET")),
+        secrets,
+        objects: Arc::new(S3Objects::new(s3(), env.optional("AXLE_BUCKET"))),
+        deliver_queue: sqs_queue(env.optional("AXLE_DELIVER_QUEUE")),
+        import_queue: sqs_queue(env.optional("AXLE_IMPORT_QUEUE")),
+        outbound: outbound::Client::new(network),
+    }))
+}

@@ -1,0 +1,103 @@
+//! An embedded DynamoDB with the keys and indexes of the deployed table.
+
+use std::net::SocketAddr;
+use std::sync::Mutex;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
+use dynoxide::Database;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+
+/// One table of its own, gone when it is dropped.
+pub struct TestTable {
+    database: Database,
+    address: SocketAddr,
+    server: JoinHandle<()>,
+    next_records: Mutex<String>,
+}
+
+/// The projections of the template.
+const LISTING: [&str; 10] = ["type", "id", "q", "status", "tier", "owner", "company_id", "contact_id", "expires_at", "entity_id"];
+const DUE: [&str; 4] = ["type", "id", "entity_id", "status"];
+
+fn typed<T: DeserializeOwned>(value: Value) -> T {
+    serde_json::from_value(value).expect("a request has its type's form")
+}
+
+fn definition() -> Value {
+    let names = ["pk", "sk", "gsi1pk", "gsi1sk", "gsi2pk", "gsi2sk", "gsi3pk", "gsi3sk"];
+    let attributes: Vec<Value> = names.iter().map(|n| json!({"AttributeName": n, "AttributeType": "S"})).collect();
+    let keys = |prefix: &str| json!([{"AttributeName": format!("{prefix}pk"), "KeyType": "HASH"}, {"AttributeName": format!("{prefix}sk"), "KeyType": "RANGE"}]);
+    let index = |name: &str, columns: &[&str]| {
+        json!({"IndexName": name, "KeySchema": keys(name), "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": columns}})
+    };
+    json!({
+        "TableName": TestTable::NAME, "BillingMode": "PAY_PER_REQUEST", "AttributeDefinitions": attributes, "KeySchema": keys(""),
+        "GlobalSecondaryIndexes": [index("gsi1", &LISTING), index("gsi2", &LISTING), index("gsi3", &DUE)],
+        "StreamSpecification": {"StreamEnabled": true, "StreamViewType": "NEW_AND_OLD_IMAGES"},
+    })
+}
+
+impl TestTable {
+    pub const NAME: &'static str = "axle";
+
+    pub async fn start() -> Self {
+        let database = Database::memory().expect("an in-memory database opens");
+        database.create_table(typed(definition())).expect("the table can be made");
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a loopback port is free");
+        let address = listener.local_addr().expect("a listener has an address");
+        let server = tokio::spawn(dynoxide::server::serve_on(listener, database.clone()));
+        let next_records = Mutex::new(first_iterator(&database));
+        Self { database, address, server, next_records }
+    }
+
+    /// A client of this table.
+    pub fn client(&self) -> Client {
+        let config = aws_sdk_dynamodb::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("us-east-1"))
+            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+            .endpoint_url(format!("http://{}", self.address))
+            .build();
+        Client::from_conf(config)
+    }
+
+    /// The stream's records since the last call that the deployed event source lets through: inserted events and jobs.
+    pub fn new_records(&self) -> Vec<Value> {
+        let mut wanted = Vec::new();
+        let mut iterator = self.next_records.lock().expect("no test panics while it reads the stream");
+        loop {
+            let batch = self.database.get_records(typed(json!({"ShardIterator": *iterator}))).expect("the stream can be read");
+            if batch.records.is_empty() {
+                return wanted;
+            }
+            let records = batch.records.iter().map(|r| serde_json::to_value(r).expect("a record has a JSON form"));
+            wanted.extend(records.filter(passes_filter));
+            *iterator = batch.next_shard_iterator.expect("the stream goes on");
+        }
+    }
+}
+
+fn first_iterator(database: &Database) -> String {
+    let streams = database.list_streams(typed(json!({"TableName": TestTable::NAME}))).expect("streams are listed");
+    let streams = serde_json::to_value(streams).expect("streams have a JSON form");
+    let arn = &streams["Streams"][0]["StreamArn"];
+    let stream = database.describe_stream(typed(json!({"StreamArn": arn}))).expect("the stream is described");
+    let stream = serde_json::to_value(stream).expect("a stream has a JSON form");
+    let shard = &stream["StreamDescription"]["Shards"][0]["ShardId"];
+    let from = json!({"StreamArn": arn, "ShardId": shard, "ShardIteratorType": "TRIM_HORIZON"});
+    database.get_shard_iterator(typed(from)).expect("the stream has an iterator").shard_iterator.expect("an iterator is given")
+}
+
+fn passes_filter(record: &Value) -> bool {
+    let image = &record["dynamodb"]["NewImage"];
+    record["eventName"] == "INSERT" && (image["type"]["S"] == "event" || !image["job"].is_null())
+}
+
+impl Drop for TestTable {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}

@@ -1,0 +1,12 @@
+//! The HTTP surface, router by router, on an embedded table.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod campaigns;
+mod coverage;
+mod events;
+mod idempotency;
+mod keys;
+mod leads;
+mod limits;
+mod openapi;
+mod support;

@@ -1,0 +1,72 @@
+//! A world with its router, and short ways to call it.
+
+use axle_domain::identity::Scope;
+use axle_testkit::{Answered, Tenant, World, call, request};
+use axum::Router;
+use serde_json::Value;
+
+pub struct Api {
+    pub world: World,
+    pub router: Router,
+    pub me: Tenant,
+}
+
+impl Api {
+    pub async fn new() -> Self {
+        let world = World::new().await;
+        let router = axle_http_tests::router(&world.app);
+        let me = world.tenant(&[Scope::All]).await;
+        Self { world, router, me }
+    }
+
+    pub async fn send(&self, method: &str, path: &str, body: Option<Value>) -> Answered {
+        self.send_as(&self.me.api_key, method, path, body).await
+    }
+
+    pub async fn send_as(&self, key: &str, method: &str, path: &str, body: Option<Value>) -> Answered {
+        call(&self.router, request(method, path, Some(key), body)).await
+    }
+
+    pub async fn get(&self, path: &str) -> Answered {
+        self.send("GET", path, None).await
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> Answered {
+        self.send("POST", path, Some(body)).await
+    }
+
+    pub async fn patch(&self, path: &str, body: Value) -> Answered {
+        self.send("PATCH", path, Some(body)).await
+    }
+
+    /// A POST with more headers.
+    pub async fn post_with(&self, path: &str, body: Value, headers: &[(&str, &str)]) -> Answered {
+        let mut req = request("POST", path, Some(&self.me.api_key), Some(body));
+        for (name, value) in headers {
+            req.headers_mut().insert(http::HeaderName::from_bytes(name.as_bytes()).unwrap(), value.parse().unwrap());
+        }
+        call(&self.router, req).await
+    }
+
+    /// Every page of a listing, in order.
+    pub async fn pages(&self, path: &str, plural: &str) -> Vec<Value> {
+        let (mut all, mut cursor) = (Vec::new(), String::new());
+        for _ in 0..200 {
+            let joiner = if path.contains('?') { '&' } else { '?' };
+            let page = self.get(&format!("{path}{joiner}{cursor}")).await;
+            assert_eq!(page.status, 200, "{}", page.text);
+            let page = page.json();
+            all.extend(page[plural].as_array().unwrap().iter().cloned());
+            match page["next_cursor"].as_str() {
+                Some(next) => cursor = format!("cursor={next}"),
+                None => return all,
+            }
+        }
+        panic!("a listing does not end");
+    }
+}
+
+pub fn id(answer: &Answered) -> String {
+    assert!(answer.status.is_success(), "{}", answer.text);
+    answer.json()["id"].as_str().unwrap().to_owned()
+}
