@@ -152,6 +152,8 @@ mod tests {
         for id in ids {
             assert!(super::html().contains(&format!("id=\"{id}\"")), "{id}");
         }
-        assert!(!super::html().contains("<script") && !super::html().contains("http"));
+        for loading in ["<script", "<img", "<link", "src=", "href=\"http", "url("] {
+            assert!(!super::html().contains(loading), "{loading}");
+        }
     }
 }

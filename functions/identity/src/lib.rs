@@ -1,12 +1,13 @@
 //! Identity routes: who am I, API keys, the audit log.
 
+mod entities;
 mod keys;
 mod model;
 
 use std::sync::Arc;
 
 use axle_app::App;
-use axle_app::identity::{audit, entities};
+use axle_app::identity::{audit, entities as tenants};
 use axle_http::{ApiError, Caller, QueryReader, Reply, page_answer};
 use axum::extract::State;
 use utoipa_axum::router::OpenApiRouter;
@@ -18,6 +19,8 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
         .routes(routes!(me))
         .routes(routes!(audit_log))
+        .routes(routes!(entities::create, entities::list))
+        .routes(routes!(entities::add_member, entities::members))
         .routes(routes!(keys::create, keys::list))
         .routes(routes!(keys::get, keys::patch, keys::delete))
         .routes(routes!(keys::rotate))
@@ -30,7 +33,7 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
     responses((status = 200, description = "The caller.", body = MeOut)))]
 async fn me(State(app): State<Arc<App>>, Caller(ctx): Caller, query: QueryReader) -> Result<Reply, ApiError> {
     query.finish()?;
-    let entity = entities::current(&app, &ctx).await?;
+    let entity = tenants::current(&app, &ctx).await?;
     Ok(Reply::ok(MeOut {
         actor: ctx.actor,
         entity: EntityOut::from(entity),

@@ -1,9 +1,9 @@
 //! Identity as the API shows it.
 
-use axle_domain::identity::{KeyId, Plan, Scope};
+use axle_domain::identity::{KeyId, Plan, Role, Scope};
 use axle_domain::rate::Limits;
-use axle_domain::{Actor, EntityId, Time};
-use axle_store::identity::{ApiKeyRecord, AuditRecord, EntityRecord};
+use axle_domain::{Actor, EntityId, Time, UserId};
+use axle_store::identity::{ApiKeyRecord, AuditRecord, EntityRecord, MemberRecord};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -21,9 +21,56 @@ pub struct EntityOut {
 
 impl From<EntityRecord> for EntityOut {
     fn from(entity: EntityRecord) -> Self {
-        let EntityRecord { id, name, slug, created_at } = entity;
+        let EntityRecord { id, name, slug, created_at, created_by: _ } = entity;
         Self { id, name, slug, created_at }
     }
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EntityInput {
+    #[schema(min_length = 1, max_length = 200, example = "Acme, Inc.")]
+    pub name: String,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct EntityPage {
+    pub entities: Vec<EntityOut>,
+    /// Null on the last page.
+    pub next_cursor: Option<String>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MemberInput {
+    /// With its country code.
+    #[schema(max_length = 40, example = "+14155550123")]
+    pub phone: String,
+    pub role: Role,
+}
+
+/// A person's place in a tenant.
+#[derive(Serialize, ToSchema)]
+pub struct MemberOut {
+    pub user_id: UserId,
+    #[schema(example = "+14155550123")]
+    pub phone: String,
+    pub role: Role,
+    pub added_at: Time,
+}
+
+impl From<MemberRecord> for MemberOut {
+    fn from(member: MemberRecord) -> Self {
+        let MemberRecord { entity_id: _, user_id, phone, role, added_at } = member;
+        Self { user_id, phone: phone.into(), role, added_at }
+    }
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct MemberPage {
+    pub members: Vec<MemberOut>,
+    /// Null on the last page.
+    pub next_cursor: Option<String>,
 }
 
 #[derive(Serialize, ToSchema)]

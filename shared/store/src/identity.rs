@@ -1,6 +1,7 @@
 //! Tenants, API keys and the audit log.
 
-use axle_domain::identity::{KeyHash, KeyId, Plan, ScopeSet};
+use axle_domain::address::Phone;
+use axle_domain::identity::{KeyHash, KeyId, Plan, Role, ScopeSet};
 use axle_domain::rate::Limits;
 use axle_domain::{Actor, EntityId, Time, UserId};
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,9 @@ pub struct EntityRecord {
     pub name: String,
     pub slug: String,
     pub created_at: Time,
+    /// The tenant whose credential made this one; it stays among the tenants that one sees.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_by: Option<EntityId>,
 }
 
 impl Record for EntityRecord {
@@ -26,11 +30,19 @@ impl Record for EntityRecord {
     fn key(&self) -> Key {
         Self::key_of(self.id)
     }
+    fn placement(&self) -> Placement {
+        let gsi1 = self.created_by.map(|maker| (Self::made_by(maker), format!("{}#{}", self.created_at, self.id)));
+        Placement { gsi1, ..Placement::default() }
+    }
 }
 
 impl EntityRecord {
     pub fn key_of(id: EntityId) -> Key {
         Key::thing(id, "ENTITY", "self")
+    }
+
+    fn made_by(maker: EntityId) -> String {
+        format!("E#{maker}#ENTITIES")
     }
 }
 
@@ -146,5 +158,86 @@ impl Table {
         let page = self.page(&listing, &Span::default(), after, &Filter::default(), limit).await?;
         let records: Result<Vec<_>> = page.items.into_iter().map(|item| from_item::<AuditRecord>(item, None)).collect();
         Ok((records?.into_iter().flatten().map(|v| v.value).collect(), page.next))
+    }
+}
+
+/// A person who signs in by phone.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct UserRecord {
+    pub id: UserId,
+    pub phone: Phone,
+    pub created_at: Time,
+}
+
+impl UserRecord {
+    pub fn key_of(id: UserId) -> Key {
+        Key::directory("USER", id)
+    }
+}
+
+impl Record for UserRecord {
+    const TYPE: &'static str = "user";
+    fn key(&self) -> Key {
+        Self::key_of(self.id)
+    }
+}
+
+/// Leads from a phone to its user. The number itself is not part of the key, only its keyed hash.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PhoneRecord {
+    pub phone_hash: String,
+    pub user_id: UserId,
+}
+
+impl PhoneRecord {
+    pub fn key_of(hash: &str) -> Key {
+        Key::directory("PHONE", hash)
+    }
+}
+
+impl Record for PhoneRecord {
+    const TYPE: &'static str = "phone";
+    fn key(&self) -> Key {
+        Self::key_of(&self.phone_hash)
+    }
+}
+
+/// A person's place in a tenant. Found from the tenant by its key, and from the person by the index.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct MemberRecord {
+    pub entity_id: EntityId,
+    pub user_id: UserId,
+    pub phone: Phone,
+    pub role: Role,
+    pub added_at: Time,
+}
+
+impl Record for MemberRecord {
+    const TYPE: &'static str = "member";
+    fn key(&self) -> Key {
+        Key::member(self.entity_id, "MEMBERS", self.user_id)
+    }
+    fn placement(&self) -> Placement {
+        let gsi1 = Some((format!("USER#{}#ENTITIES", self.user_id), format!("{}#{}", self.added_at, self.entity_id)));
+        Placement { gsi1, ..Placement::default() }
+    }
+}
+
+impl Table {
+    /// A page of a tenant's members, oldest first.
+    pub async fn members(&self, entity: EntityId, after: Option<&str>, limit: usize) -> Result<(Vec<MemberRecord>, Option<String>)> {
+        let listing = Listing { index: None, partitions: vec![format!("E#{entity}#MEMBERS")], ascending: true };
+        let page = self.page(&listing, &Span::default(), after, &Filter::default(), limit).await?;
+        let records: Result<Vec<_>> = page.items.into_iter().map(|item| from_item::<MemberRecord>(item, None)).collect();
+        Ok((records?.into_iter().flatten().map(|v| v.value).collect(), page.next))
+    }
+
+    /// A page of the tenants that a tenant has made, newest first.
+    pub async fn entities_made_by(&self, entity: EntityId, after: Option<&str>, limit: usize, now: Time) -> Result<(Vec<EntityRecord>, Option<String>)> {
+        let listing = Listing { index: Some("gsi1"), partitions: vec![EntityRecord::made_by(entity)], ascending: false };
+        let page = self.page(&listing, &Span::default(), after, &Filter::default(), limit).await?;
+        let ids = page.items.iter().filter_map(|item| crate::item::text(item, "id")?.parse::<EntityId>().ok());
+        let keys: Vec<Key> = ids.map(EntityRecord::key_of).collect();
+        Ok((self.get_many::<EntityRecord>(&keys, now).await?.into_iter().map(|v| v.value).collect(), page.next))
     }
 }

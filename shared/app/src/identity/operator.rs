@@ -50,7 +50,7 @@ pub async fn operate(app: &App, operation: Operation) -> Result<CreatedKey> {
     let Operation::CreateKey(create) = operation;
     let now = app.now();
     let entity_id = if create.entity_id == "new" {
-        super::entities::create(app, create.entity_name.as_deref().unwrap_or("New entity"), now).await?.id
+        super::entities::create_for_operator(app, create.entity_name.as_deref().unwrap_or("New entity"), now).await?.id
     } else {
         let id: EntityId = create.entity_id.parse().map_err(|_| Error::invalid("/entity_id", "must be a UUID or `new`"))?;
         let found = app.table().await.get::<EntityRecord>(&EntityRecord::key_of(id), now).await?;

@@ -1,7 +1,8 @@
 //! Webhooks: endpoints, and the way of an event to them.
 //!
 //! An event reaches [`dispatch`](Dispatcher::dispatch) over the bus and becomes one delivery for each endpoint that wants it;
-//! each delivery's message reaches [`deliver`], which makes one attempt. What follows from the attempt is recorded with it.
+//! each delivery's message reaches [`deliver`](Deliverer::deliver), which makes one attempt. What follows from the attempt is recorded
+//! with it.
 
 mod deliver;
 mod deliveries;
@@ -13,7 +14,7 @@ mod rotation;
 mod sealed;
 mod test_event;
 
-pub use deliver::{Limits, deliver};
+pub use deliver::{Deliverer, Limits};
 pub use deliveries::deliveries;
 pub use dispatch::Dispatcher;
 pub use endpoints::{MAX_ENDPOINTS, create, delete, get, list, patch};

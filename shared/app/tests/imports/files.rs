@@ -46,7 +46,9 @@ fn latin1(text: &str) -> Vec<u8> {
 async fn encodings_and_delimiters() {
     let text = "E-Mail\tVorname\r\nzoe@example.com\tZoë\r\njose@example.com\tJosé\r\n";
     let semicolons = text.replace('\t', ";");
-    for bytes in [text.into(), format!("\u{feff}{semicolons}").into(), latin1(&semicolons), utf16(text, true), utf16(&semicolons, false)] {
+    for bytes in
+        [text.into(), format!("\u{feff}{semicolons}").into(), latin1(&semicolons), utf16(text, true), utf16(&semicolons, false)]
+    {
         let tenant = Tenant::new().await;
         let view = tenant.import_upload(bytes.clone()).await;
         assert_eq!((ends(&view), view.row_count), ([2, 0, 0, 0], Some(2)));

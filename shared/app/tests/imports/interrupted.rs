@@ -15,11 +15,11 @@ use axle_testkit::TestTable;
 
 use crate::*;
 
-/// 1,300 rows, three chunks: 400 leads, 100 of them twice, and 800 refused rows. With `tag` in every row.
+/// 1,300 rows, three chunks: 200 leads, 50 of them twice, and 1,050 refused rows. With `tag` in every row.
 fn file(tag: &str) -> String {
     let mut csv = "email,title,note\n".to_owned();
     for n in 0..1_300 {
-        let address = match n % 13 {
+        let address = match n % 26 {
             0..4 => format!("p{n}@example.com"),
             4 => format!("p{}@example.com", n - 1),
             _ => format!("not an address {n}"),
@@ -79,11 +79,11 @@ fn mortal(tenant: &Tenant, nth: i64) -> Arc<App> {
 
 /// What the leads look like when everything was done once, in order.
 fn assert_leads(leads: &[LeadRecord], tag: &str) {
-    assert_eq!(leads.len(), 400);
+    assert_eq!(leads.len(), 200);
     for lead in leads {
         let (email, title) = (lead.profile.email.as_ref().unwrap().to_string(), lead.profile.title.clone().unwrap());
         let n: u32 = email.trim_start_matches('p').split('@').next().unwrap().parse().unwrap();
-        let last = if n % 13 == 3 { n + 1 } else { n };
+        let last = if n % 26 == 3 { n + 1 } else { n };
         assert_eq!(title, format!("{tag} {last}"), "{email}");
         let even = n % 2 == 0 || last % 2 == 0;
         assert_eq!(lead.profile.custom.get("note").is_some(), even, "{email}");
@@ -96,14 +96,14 @@ async fn assert_done(tenant: &Tenant, job: &ImportJob, expected: [u64; 4], event
     assert_eq!(tenant.events().len(), events);
     let errors = tenant.errors(job).await;
     let rows: Vec<&str> = errors.lines().skip(1).map(|line| line.split(',').next().unwrap()).collect();
-    let refused: Vec<String> = (0..1_300).filter(|n| n % 13 > 4).map(|n| (n + 2).to_string()).collect();
+    let refused: Vec<String> = (0..1_300).filter(|n| n % 26 > 4).map(|n| (n + 2).to_string()).collect();
     assert_eq!(rows, refused);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn workers_dropped_in_mid_work_lose_and_double_nothing() {
     let tenant = Tenant::new().await;
-    for (tag, expected) in [("first", [400, 100, 0, 800]), ("second", [0, 500, 0, 800])] {
+    for (tag, expected) in [("first", [200, 50, 0, 1_050]), ("second", [0, 250, 0, 1_050])] {
         let job = tenant.job(&tenant.start(&file(tag), UPDATE).await);
         let mut deaths = 0;
         for polls in (1..).step_by(2) {
@@ -124,10 +124,10 @@ async fn workers_dropped_in_mid_work_lose_and_double_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn workers_that_die_before_any_write_lose_and_double_nothing() {
     let tenant = Tenant::new().await;
-    for (tag, expected) in [("first", [400, 100, 0, 800]), ("second", [0, 500, 0, 800])] {
+    for (tag, expected) in [("first", [200, 50, 0, 1_050]), ("second", [0, 250, 0, 1_050])] {
         let job = tenant.job(&tenant.start(&file(tag), UPDATE).await);
         let mut deaths = 0;
-        for nth in (0..).step_by(29) {
+        for nth in (0..).step_by(17) {
             let (app, job) = (mortal(&tenant, nth), job.clone());
             match tokio::spawn(async move { work(&app, job, in_a_minute()).await }).await {
                 Err(_) => deaths += 1,
@@ -146,16 +146,18 @@ async fn workers_that_die_before_any_write_lose_and_double_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn workers_at_the_same_import_count_each_row_once() {
     let tenant = Tenant::new().await;
-    for (tag, expected) in [("first", [400, 100, 0, 800]), ("second", [0, 500, 0, 800])] {
+    for (tag, expected) in [("first", [200, 50, 0, 1_050]), ("second", [0, 250, 0, 1_050])] {
         let job = tenant.job(&tenant.start(&file(tag), UPDATE).await);
         loop {
-            let round: Vec<_> = [40, 90, u32::MAX].map(|polls| {
-                let (app, job) = (tenant.app().clone(), job.clone());
-                tokio::spawn(async move {
-                    let work = Box::pin(async move { work(&app, job, in_a_minute()).await });
-                    Killed { work, polls }.await
+            let round: Vec<_> = [40, 90, u32::MAX]
+                .map(|polls| {
+                    let (app, job) = (tenant.app().clone(), job.clone());
+                    tokio::spawn(async move {
+                        let work = Box::pin(async move { work(&app, job, in_a_minute()).await });
+                        Killed { work, polls }.await
+                    })
                 })
-            }).into();
+                .into();
             let mut ended = false;
             for worker in round {
                 ended |= matches!(worker.await.unwrap(), Some(Ok(WorkOutcome::Ended | WorkOutcome::NothingToDo)));
@@ -191,7 +193,7 @@ async fn a_long_import_goes_on_in_the_next_invocation() {
     }
     assert_eq!(processed, [500, 1_000]);
     assert!(tenant.world.import_queue.take().is_empty());
-    assert_done(&tenant, &job, [400, 100, 0, 800], 1).await;
+    assert_done(&tenant, &job, [200, 50, 0, 1_050], 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -202,7 +204,7 @@ async fn a_continuation_that_cannot_be_sent_is_an_error() {
     // The message stays on the queue and is delivered again.
     assert!(matches!(work(tenant.app(), job.clone(), Instant::now()).await, Err(Error::Unavailable(_))));
     assert_eq!(tenant.work(&job).await, WorkOutcome::Ended);
-    assert_done(&tenant, &job, [400, 0, 100, 800], 1).await;
+    assert_done(&tenant, &job, [200, 0, 50, 1_050], 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -46,7 +46,8 @@ impl Tenant {
 
     /// What the request is answered with.
     async fn request(&self, source: Source, options: ImportOptions) -> Result<Value, Error> {
-        let answer = start(self.app(), &self.ctx(), ImportRequest { source, options }, |started| Answer::new(202, started)).await?;
+        let answer =
+            start(self.app(), &self.ctx(), ImportRequest { source, options }, |started| Answer::new(202, started)).await?;
         assert_eq!(answer.status, 202);
         Ok(answer.body)
     }

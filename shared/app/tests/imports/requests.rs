@@ -32,7 +32,10 @@ async fn every_fault_at_once_where_it_is() {
     let options = ImportOptions { campaign_id: Some(unknown), ..SKIP };
     assert_eq!(tenant.refused(inline("name\nAda\n", SentAs::Body), options).await, ["?campaign_id", ""]);
     assert_eq!(tenant.refused(inline("email\n", SentAs::Form), SKIP).await, ["/file"]);
-    assert_eq!(tenant.refused(inline("email\na@example.com\n", SentAs::Json), mapping(&[("Mail", "email")])).await, ["/mapping/Mail"]);
+    assert_eq!(
+        tenant.refused(inline("email\na@example.com\n", SentAs::Json), mapping(&[("Mail", "email")])).await,
+        ["/mapping/Mail"]
+    );
     let latin1 = Source::Inline { bytes: b"email,name\na@example.com,Zo\xEB\n".to_vec().into(), sent_as: SentAs::Body };
     assert_eq!(tenant.refused(latin1, SKIP).await, [""]);
     assert!(tenant.world.objects.keys().is_empty() && tenant.world.table.new_records().is_empty());

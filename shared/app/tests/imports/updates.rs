@@ -9,7 +9,8 @@ use crate::*;
 async fn campaign(tenant: &Tenant) -> CampaignId {
     let spec = json!({"name": "Spring", "channels": ["email"]});
     let spec = serde_json::from_value(spec).unwrap();
-    let answer = campaigns::create(tenant.app(), &tenant.ctx(), spec, |c| Answer::new(201, json!({"id": c.value.id}))).await.unwrap();
+    let answer =
+        campaigns::create(tenant.app(), &tenant.ctx(), spec, |c| Answer::new(201, json!({"id": c.value.id}))).await.unwrap();
     answer.body["id"].as_str().unwrap().parse().unwrap()
 }
 
@@ -51,7 +52,10 @@ async fn custom_fields_do_not_grow_without_end() {
     assert_eq!(ends(&tenant.import(&wide(0), UPDATE).await.0), [1, 0, 0, 0]);
     let (view, errors) = tenant.import(&wide(100), UPDATE).await;
     assert_eq!(ends(&view), [0, 0, 0, 1]);
-    assert!(errors.lines().nth(1).unwrap().starts_with("2,\"with this row's values, the lead's custom fields must have at most 100"), "{errors}");
+    assert!(
+        errors.lines().nth(1).unwrap().starts_with("2,\"with this row's values, the lead's custom fields must have at most 100"),
+        "{errors}"
+    );
     assert_eq!(tenant.leads().await[0].profile.custom.len(), 60);
 }
 

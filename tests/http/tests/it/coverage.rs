@@ -85,6 +85,8 @@ async fn own_id(api: &Api, path: &str) -> String {
         id(&api.post("/api-keys", json!({"name": "k", "scopes": ["leads:read"]})).await)
     } else if path.starts_with("/webhooks/") {
         id(&api.post("/webhooks", json!({"url": "http://127.0.0.1:9/hook"})).await)
+    } else if path.starts_with("/entities/") {
+        api.me.entity_id.to_string()
     } else {
         panic!("tell the test how to make a thing for {path}")
     }
@@ -94,6 +96,7 @@ async fn own_id(api: &Api, path: &str) -> String {
 fn body_for(method: &str, path: &str) -> Option<Value> {
     match (method, path) {
         ("POST", p) if p.ends_with("/replay") => Some(json!({"since": "2020-01-01T00:00:00Z", "only": "all"})),
+        ("POST", p) if p.ends_with("/members") => Some(json!({"phone": "+14155550123", "role": "member"})),
         ("POST" | "PATCH", _) => Some(json!({})),
         _ => None,
     }

@@ -85,3 +85,29 @@ async fn an_expired_key_is_401() {
     let me = api.get("/me").await.json();
     assert_eq!((me["plan"].as_str(), me["entity"]["name"].as_str()), (Some("enterprise"), Some("Acme")));
 }
+
+#[tokio::test]
+async fn tenants_and_members() {
+    let api = Api::new().await;
+    let own = api.me.entity_id.to_string();
+    let made = api.post("/entities", json!({"name": "Acme"})).await;
+    assert_eq!(made.status, 201, "{}", made.text);
+    // The name is taken, so the slug has an ending of its own.
+    assert!(made.json()["slug"].as_str().unwrap().starts_with("acme-"));
+    let ids: Vec<String> = api.pages("/entities?limit=1", "entities").await.iter().map(|e| e["id"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(ids, [own.clone(), id(&made)]);
+
+    let members = format!("/entities/{own}/members");
+    let added = api.post(&members, json!({"phone": "+1 (415) 555-0123", "role": "admin"})).await;
+    assert_eq!((added.status.as_u16(), &added.json()["phone"]), (201, &json!("+14155550123")));
+    assert_eq!(api.post(&members, json!({"phone": "+14155550123", "role": "member"})).await.status, 409);
+    assert_eq!(api.post(&members, json!({"phone": "12", "role": "chief"})).await.pointers(), ["/role"]);
+    assert_eq!(api.post(&members, json!({"phone": "12", "role": "member"})).await.pointers(), ["/phone"]);
+    // The same person in the other tenant is the same user.
+    let other = api.post(&format!("/entities/{}/members", id(&made)), json!({"phone": "+14155550123", "role": "owner"})).await;
+    assert_eq!(other.json()["user_id"], added.json()["user_id"]);
+    assert_eq!(api.pages(&members, "members").await.len(), 1);
+    let stranger = api.world.tenant(&[Scope::All]).await;
+    let foreign = format!("/entities/{}/members", stranger.entity_id);
+    assert_eq!(api.post(&foreign, json!({"phone": "+14155550123", "role": "owner"})).await.status, 404);
+}

@@ -133,7 +133,9 @@ impl FileError {
     /// Where the request is at fault: in the file, or in what it says of the columns.
     pub(super) fn fault(&self, file: &str) -> Fault {
         let pointer = match self {
-            Self::Header(HeaderError::UnknownField { column, .. } | HeaderError::UnknownColumn { column }) => mapping_pointer(column),
+            Self::Header(HeaderError::UnknownField { column, .. } | HeaderError::UnknownColumn { column }) => {
+                mapping_pointer(column)
+            }
             _ => file.to_owned(),
         };
         Fault::new(pointer, self.to_string())

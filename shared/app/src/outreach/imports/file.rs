@@ -16,7 +16,12 @@ pub(super) struct File {
 }
 
 impl File {
-    pub(super) async fn open(objects: &dyn ObjectStore, import: &ImportRecord, format: &Format, at: Position) -> Result<Self, Halt> {
+    pub(super) async fn open(
+        objects: &dyn ObjectStore,
+        import: &ImportRecord,
+        format: &Format,
+        at: Position,
+    ) -> Result<Self, Halt> {
         let bytes = objects.get_stream(&import.source, at.byte, import.etag.as_deref()).await.map_err(unreadable)?;
         Ok(Self { bytes, reader: Reader::resume(format, at), ended: false })
     }

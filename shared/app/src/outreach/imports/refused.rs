@@ -24,7 +24,13 @@ pub(super) struct Refused {
 }
 
 /// Stores the refused rows of a chunk.
-pub(super) async fn keep(objects: &dyn ObjectStore, import: &mut ImportRecord, first_row: u64, run: &str, refused: &[Refused]) -> Result<()> {
+pub(super) async fn keep(
+    objects: &dyn ObjectStore,
+    import: &mut ImportRecord,
+    first_row: u64,
+    run: &str,
+    refused: &[Refused],
+) -> Result<()> {
     if refused.is_empty() {
         return Ok(());
     }

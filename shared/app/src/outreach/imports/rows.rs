@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use axle_domain::csv::{Columns, Field, RawLead, Row, Target};
-use axle_domain::lead::{Consent, CompanyInput, IdentityKey, LeadInput, LeadProfile};
+use axle_domain::lead::{CompanyInput, Consent, IdentityKey, LeadInput, LeadProfile};
 use axle_domain::{Fault, Faults};
 use serde_json::Value;
 
@@ -196,7 +196,10 @@ mod tests {
 
     #[test]
     fn a_spare_name_is_never_that_of_another_column() {
-        let columns = Columns::map(&Row::from_cells(1, &["email", "Phone", "x"]), Some(&[("x".to_owned(), "custom.Phone".to_owned())].into()));
+        let columns = Columns::map(
+            &Row::from_cells(1, &["email", "Phone", "x"]),
+            Some(&[("x".to_owned(), "custom.Phone".to_owned())].into()),
+        );
         let lead = judge(&columns.unwrap(), &Row::from_cells(2, &["a@example.com", "12", "y"])).unwrap();
         assert_eq!(json!(lead.profile.custom), json!({"Phone": "y", "Phone_2": "12"}));
     }
@@ -213,7 +216,10 @@ mod tests {
         assert_eq!(refused(&["a@example.com", &long]), "Full Name: must have 0 to 300 characters, not 5001");
         assert_eq!(refused(&["a@example.com", "", "", "", "", &long]), "Consent: must have 0 to 1000 characters, not 5001");
         assert_eq!(refused(&["a@example.com", "", "", "", "", "", &long]), "Plan: must have at most 5000 bytes, not 5003");
-        assert_eq!(refused(&["nope", &long]), "Full Name: must have 0 to 300 characters, not 5001; E-mail: is not a valid e-mail address");
+        assert_eq!(
+            refused(&["nope", &long]),
+            "Full Name: must have 0 to 300 characters, not 5001; E-mail: is not a valid e-mail address"
+        );
         assert_eq!(refused(&["a@example.com", "", "", "", "", "", "", "", "?"]), "row has 9 cells, the header has 8");
     }
 }

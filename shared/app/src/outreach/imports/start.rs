@@ -36,7 +36,10 @@ impl SentAs {
 /// The file to import.
 #[derive(Clone, Debug)]
 pub enum Source {
-    Inline { bytes: Bytes, sent_as: SentAs },
+    Inline {
+        bytes: Bytes,
+        sent_as: SentAs,
+    },
     /// One that was sent under the URL of [`create_upload`](super::create_upload).
     Upload(UploadId),
 }
@@ -72,7 +75,12 @@ pub struct Started {
 /// # Errors
 /// [`Error::Invalid`] with every fault: the file is no CSV, has no rows or no identifying column; the mapping, campaign or
 /// upload does not exist.
-pub async fn start(app: &App, ctx: &Ctx, request: ImportRequest, answer: impl FnOnce(&Started) -> Result<Answer>) -> Result<Answer> {
+pub async fn start(
+    app: &App,
+    ctx: &Ctx,
+    request: ImportRequest,
+    answer: impl FnOnce(&Started) -> Result<Answer>,
+) -> Result<Answer> {
     let ImportRequest { source, options } = request;
     let mut faults = Faults::new();
     let in_query = matches!(source, Source::Inline { sent_as: SentAs::Body, .. });

@@ -48,7 +48,7 @@ enum Made {
     /// This row made it, now or earlier.
     Here(LeadId),
     /// Another has the identity; its record, if it was at hand.
-    Held(LeadId, Option<Versioned<LeadRecord>>),
+    Held(LeadId, Option<Box<Versioned<LeadRecord>>>),
     /// Too many leads have given up the identity.
     Nowhere,
 }
@@ -77,7 +77,9 @@ impl<'a> Writer<'a> {
         for _ in 0..RACES {
             let (id, known) = match self.make(row, lead).await? {
                 Made::Here(id) => return Ok((Outcome::Created, Some(id))),
-                Made::Held(id, _) if self.import.options.on_duplicate == OnDuplicate::Skip => return Ok((Outcome::Skipped, Some(id))),
+                Made::Held(id, _) if self.import.options.on_duplicate == OnDuplicate::Skip => {
+                    return Ok((Outcome::Skipped, Some(id)));
+                }
                 Made::Held(id, known) => (id, known),
                 Made::Nowhere => return Ok((Outcome::Failed("too many leads have given up this address".to_owned()), None)),
             };
@@ -101,7 +103,7 @@ impl<'a> Writer<'a> {
             let holder = slot.holder(&lead.identity);
             match (slot, holder) {
                 (Slot::Lead(there), _) if there.value.made_by == record.made_by => return Ok(Made::Here(id)),
-                (Slot::Lead(there), Some(holder)) => return Ok(Made::Held(holder, Some(*there))),
+                (Slot::Lead(there), Some(holder)) => return Ok(Made::Held(holder, Some(there))),
                 (_, Some(holder)) => return Ok(Made::Held(holder, None)),
                 // Given up: the next generation's slot may be free.
                 _ => {}
@@ -133,11 +135,17 @@ impl<'a> Writer<'a> {
     }
 
     /// Takes a row's values over into the lead that is there already; `None` if it does not have the identity any more.
-    async fn update(&self, row: u64, id: LeadId, mut known: Option<Versioned<LeadRecord>>, lead: &RowLead) -> Result<Option<Outcome>> {
+    async fn update(
+        &self,
+        row: u64,
+        id: LeadId,
+        mut known: Option<Box<Versioned<LeadRecord>>>,
+        lead: &RowLead,
+    ) -> Result<Option<Outcome>> {
         let this = self.reference(row);
         for _ in 0..RACES {
             let Versioned { value: mut there, version } = match known.take() {
-                Some(known) => known,
+                Some(known) => *known,
                 None => match patiently(|| self.table.slot(self.import.entity_id, id)).await? {
                     Slot::Lead(there) => *there,
                     _ => return Ok(None),
@@ -146,7 +154,7 @@ impl<'a> Writer<'a> {
             if there.identity.as_deref() != Some(lead.identity.as_str()) {
                 return Ok(None);
             }
-            if there.changed_by.as_ref().is_some_and(|by| false && by.job == this.job && by.row >= this.row) {
+            if there.changed_by.as_ref().is_some_and(|by| by.job == this.job && by.row >= this.row) {
                 return Ok(Some(Outcome::Updated));
             }
             let mut merged = there.profile.clone();

@@ -1,87 +1,144 @@
 //! Room for attempts: none of a slow, dead or busy endpoint's may stand in the way of another's.
 //!
-//! What is scarce is workers. While one attempt of a batch waits for its answer, the whole invocation waits, and there are only
-//! so many (the event source's `MaximumConcurrency`, 50). So attempts are let in by endpoint, across all workers, and how
-//! many depends on what the endpoint has shown of itself: one that answers soon may have [`RESPONSIVE`] at a time, one that is not
-//! known yet [`UNKNOWN`], and one whose last attempt hung [`UNRESPONSIVE`], of which there may be [`UNRESPONSIVE_TOTAL`] in the
-//! whole deployment. An endpoint that fails *quickly* occupies nobody and needs no such care.
+//! What is scarce is workers. While one attempt of a batch waits for its answer the whole invocation waits, and there are only
+//! so many (the event source's `MaximumConcurrency`, 50). So each endpoint may occupy only some of them, and how many depends on
+//! what it has shown of itself: an endpoint that answers soon [`RESPONSIVE`], one that was never called [`UNKNOWN`], and one whose
+//! last attempt hung [`UNRESPONSIVE`], of which all together may occupy [`UNRESPONSIVE_TOTAL`]. An endpoint that fails
+//! *quickly* occupies nobody and needs no such care.
 //!
-//! The places are counted in the table (2 write units an attempt) and forgotten after a minute, so a worker that dies blocks
-//! its place for no longer. Whoever finds no place comes back later; that costs no attempt.
+//! The places are counted in the table: 2 write units for an endpoint's share of a batch, from its first attempt there to its
+//! last. They are forgotten after a minute, so a worker that dies blocks its places for no longer. A message that finds no
+//! place comes back later, which costs none of its delivery's attempts.
 
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use axle_domain::WebhookId;
 use axle_store::webhooks::WebhookRecord;
 use axle_store::{Gate, Place};
+use tokio::sync::Mutex;
 
 use super::{millis, random};
 use crate::context::App;
 use crate::error::Result;
 
-/// Attempts at a time of an endpoint that answers soon: some 200 deliveries a second at 100 ms each. It can still begin to hang
-/// at any moment, and then takes this many workers with it for one timeout.
-const RESPONSIVE: u64 = 20;
-/// Attempts at a time of an endpoint that has not been called before.
+/// Workers that an endpoint which answers soon may occupy: 160 attempts at a time in full batches. It can still begin to hang at
+/// any moment, and takes these workers with it for one timeout; the others are enough for everybody else.
+const RESPONSIVE: u64 = 16;
+/// Workers that an endpoint which was never called may occupy.
 const UNKNOWN: u64 = 4;
-/// Attempts at a time of an endpoint that does not answer, or late. More than one, so that a single lost packet does not
+/// Workers that an endpoint which does not answer, or late, may occupy. More than one, so that a single lost packet does not
 /// keep it waiting.
 const UNRESPONSIVE: u64 = 2;
-/// Attempts at a time of all endpoints that do not answer.
+/// Workers that all endpoints which do not answer may occupy together.
 const UNRESPONSIVE_TOTAL: u64 = 15;
 
+/// How often a place is asked for before the message is put off: those of endpoints that answer become free all the time.
+const TRIES: u32 = 4;
 /// The longest wait for the rate limit: SQS delays a message by 15 minutes at most.
 const MAX_WAIT_SECS: u64 = 900;
 
-pub(super) enum Admission {
-    In(Permit),
-    /// Come back after this time.
-    Wait(Duration),
+/// The places that one worker holds for its batch.
+#[derive(Default)]
+pub(super) struct Rooms(std::sync::Mutex<HashMap<WebhookId, Arc<Mutex<Room>>>>);
+
+/// One endpoint's share of the batch.
+#[derive(Default)]
+struct Room {
+    /// Attempts being made.
+    attempts: usize,
+    /// Held while there are any.
+    places: Vec<Place>,
+    /// No place was to be had: the batch's other messages need not ask as well.
+    full: bool,
 }
 
-/// The right to make one attempt now.
-pub(super) struct Permit(Vec<Place>);
+impl Rooms {
+    fn of(&self, id: WebhookId) -> Arc<Mutex<Room>> {
+        let mut rooms = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(rooms.entry(id).or_default())
+    }
 
-impl Permit {
-    pub(super) async fn give_back(self, app: &App) {
-        for place in self.0 {
-            if let Err(e) = app.table().await.leave(place).await {
-                tracing::warn!(error = %e, "a place could not be given back; it is free again within a minute");
-            }
+    /// Asks for an attempt: first the endpoint's own rate limit, then for a place. `None` lets it in, and [`Rooms::leave`] is to be
+    /// called after it; otherwise it is to come back after the time given.
+    pub(super) async fn enter(&self, app: &App, endpoint: &WebhookRecord) -> Result<Option<Duration>> {
+        if let Some(wait) = over_the_rate(app, endpoint).await? {
+            return Ok(Some(wait));
+        }
+        let room = self.of(endpoint.id);
+        let mut room = room.lock().await;
+        if room.attempts == 0 && !room.full {
+            room.places = take_places(app, endpoint).await?;
+            room.full = room.places.is_empty();
+        }
+        if room.full {
+            // Random, so that those who wait do not come back together.
+            return Ok(Some(match endpoint.responsive {
+                Some(false) => between(10_000, 30_000),
+                Some(true) | None => between(1_000, 3_000),
+            }));
+        }
+        room.attempts += 1;
+        Ok(None)
+    }
+
+    /// Ends an attempt; the endpoint's last one of the batch gives its places back.
+    pub(super) async fn leave(&self, app: &App, id: WebhookId) {
+        let room = self.of(id);
+        let mut room = room.lock().await;
+        room.attempts = room.attempts.saturating_sub(1);
+        if room.attempts == 0 {
+            give_back(app, std::mem::take(&mut room.places)).await;
         }
     }
 }
 
-/// Asks for an attempt at an endpoint: first of its own rate limit, then for a place.
-pub(super) async fn admit(app: &App, endpoint: &WebhookRecord) -> Result<Admission> {
-    let (table, now) = (app.table().await, app.now());
-    if let Some(rate) = endpoint.rate_limit_per_second.map(u64::from).filter(|rate| *rate > 0) {
-        let nth = table.count_attempt(endpoint.entity_id, endpoint.id, now).await?;
-        if nth > rate {
-            // Those that are over the limit spread over the seconds to come, as many to each as the limit allows.
-            return Ok(Admission::Wait(Duration::from_secs(((nth - 1) / rate).min(MAX_WAIT_SECS))));
-        }
+/// How long to wait for the endpoint's rate limit, if it is reached. Counts the attempt that is about to be made.
+async fn over_the_rate(app: &App, endpoint: &WebhookRecord) -> Result<Option<Duration>> {
+    let Some(rate) = endpoint.rate_limit_per_second.map(u64::from).filter(|rate| *rate > 0) else { return Ok(None) };
+    let nth = app.table().await.count_attempt(endpoint.entity_id, endpoint.id, app.now()).await?;
+    if nth <= rate {
+        return Ok(None);
     }
-    let (width, wait) = match endpoint.responsive {
-        Some(true) => (RESPONSIVE, between(1_000, 3_000)),
-        None => (UNKNOWN, between(1_000, 3_000)),
-        Some(false) => (UNRESPONSIVE, between(10_000, 30_000)),
-    };
+    // Those over the limit spread over the seconds to come, as many to each as the limit allows.
+    Ok(Some(Duration::from_secs(((nth - 1) / rate).min(MAX_WAIT_SECS))))
+}
+
+/// The endpoint's place and, if it needs one, its place among those that do not answer; empty if either is not to be had.
+async fn take_places(app: &App, endpoint: &WebhookRecord) -> Result<Vec<Place>> {
+    let table = app.table().await;
     let gate = Gate::Endpoint(endpoint.entity_id, endpoint.id);
-    let Some(own) = table.enter(gate, width, now).await? else { return Ok(Admission::Wait(wait)) };
-    let mut permit = Permit(vec![own]);
-    if endpoint.responsive == Some(false) {
-        match table.enter(Gate::Unresponsive, UNRESPONSIVE_TOTAL, now).await? {
-            Some(shared) => permit.0.push(shared),
-            None => {
-                permit.give_back(app).await;
-                return Ok(Admission::Wait(wait));
+    if endpoint.responsive != Some(false) {
+        let width = if endpoint.responsive == Some(true) { RESPONSIVE } else { UNKNOWN };
+        for attempt in 1..=TRIES {
+            if let Some(place) = table.enter(gate, width, app.now()).await? {
+                return Ok(vec![place]);
+            }
+            if attempt < TRIES {
+                tokio::time::sleep(between(60, 180)).await;
             }
         }
+        return Ok(Vec::new());
     }
-    Ok(Admission::In(permit))
+    let Some(own) = table.enter(gate, UNRESPONSIVE, app.now()).await? else { return Ok(Vec::new()) };
+    match table.enter(Gate::Unresponsive, UNRESPONSIVE_TOTAL, app.now()).await? {
+        Some(shared) => Ok(vec![own, shared]),
+        None => {
+            give_back(app, vec![own]).await;
+            Ok(Vec::new())
+        }
+    }
 }
 
-/// A random time, so that those who wait do not come back together.
+async fn give_back(app: &App, places: Vec<Place>) {
+    for place in places {
+        if let Err(e) = app.table().await.leave(place).await {
+            tracing::warn!(error = %e, "a place could not be given back; it is free again within a minute");
+        }
+    }
+}
+
 fn between(from_ms: i64, to_ms: i64) -> Duration {
     let span = (to_ms - from_ms).unsigned_abs();
     millis(from_ms) + Duration::from_millis(random() % span)

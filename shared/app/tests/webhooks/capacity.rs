@@ -1,0 +1,210 @@
+//! Costs, rates, and who stands in whose way.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axle_app::webhooks::{Deliverer, Dispatcher, Limits};
+use axle_domain::event::EventType;
+use axle_domain::webhook::DeliveryStatus;
+use axle_store::deliveries::DeliverJob;
+use serde_json::json;
+use tokio::sync::Semaphore;
+use wiremock::ResponseTemplate;
+
+use crate::stage::{Stage, answering, received, receiver};
+
+#[tokio::test]
+async fn capacity_units_of_a_delivery() {
+    let s = Stage::new().await;
+    let server = receiver(200).await;
+    let id = s.endpoint(&server.uri()).await;
+    // The first delivery also notes that the endpoint answers.
+    s.happen(EventType::LeadCreated).await;
+    s.settle().await;
+
+    s.happen(EventType::LeadCreated).await;
+    let event = s.relayed().await.remove(0);
+    s.world.meter.take();
+    let dispatcher = Dispatcher::new(Arc::clone(s.app()));
+    dispatcher.dispatch(&event).await.unwrap();
+    assert_eq!(s.world.meter.take_units(), (1.0, 2.0), "endpoints of a small tenant; delivery and its listing entry");
+    dispatcher.dispatch(&event).await.unwrap();
+    let (read, _) = s.world.meter.take_units();
+    assert_eq!(read, 0.0, "endpoints are read once a batch");
+
+    s.relayed().await;
+    s.deliver(&s.messages()).await;
+    assert_eq!(s.deliveries(id, Some(DeliveryStatus::Delivered)).await.len(), 2);
+    s.world.meter.take();
+
+    s.happen(EventType::LeadCreated).await;
+    s.dispatched().await;
+    let jobs = s.messages();
+    s.world.meter.take();
+    s.deliver(&jobs).await;
+    assert_eq!(s.world.meter.take_units(), (3.0, 5.0));
+    s.deliver(&jobs).await;
+    assert_eq!(s.world.meter.take_units(), (1.0, 0.0), "a message too many");
+}
+
+#[tokio::test]
+async fn a_batch_shares_the_endpoints_place() {
+    let s = Stage::new().await;
+    let server = receiver(200).await;
+    s.endpoint(&server.uri()).await;
+    s.happen(EventType::LeadCreated).await;
+    s.settle().await;
+    for _ in 0..10 {
+        s.happen(EventType::LeadCreated).await;
+    }
+    s.dispatched().await;
+    let jobs = s.messages();
+    s.world.meter.take();
+    s.deliver(&jobs).await;
+    let (_, written) = s.world.meter.take_units();
+    assert!((32.0..=34.0).contains(&written), "3 each, and 2 or a few more for the place: {written}");
+}
+
+#[tokio::test]
+async fn dispatching_twice_makes_the_same_deliveries() {
+    let s = Stage::new().await;
+    let server = receiver(200).await;
+    let ids = [s.endpoint(&server.uri()).await, s.endpoint(&server.uri()).await];
+    s.happen(EventType::LeadCreated).await;
+    let event = s.relayed().await.remove(0);
+    for _ in 0..3 {
+        assert_eq!(Dispatcher::new(Arc::clone(s.app())).dispatch(&event).await.unwrap(), 2);
+    }
+    let (a, b) = (Dispatcher::new(Arc::clone(s.app())), Dispatcher::new(Arc::clone(s.app())));
+    tokio::try_join!(a.dispatch(&event), b.dispatch(&event)).unwrap();
+    s.settle().await;
+    assert_eq!(received(&server).await.len(), 2);
+    for id in ids {
+        assert_eq!(s.only(id).await.status, DeliveryStatus::Delivered);
+    }
+    // Also when it comes again after everything was done.
+    Dispatcher::new(Arc::clone(s.app())).dispatch(&event).await.unwrap();
+    s.settle().await;
+    assert_eq!(received(&server).await.len(), 2);
+}
+
+#[tokio::test]
+async fn an_endpoint_hears_of_what_happens_after_it_was_made() {
+    let s = Stage::new().await;
+    let server = receiver(200).await;
+    s.happen(EventType::LeadCreated).await;
+    s.world.clock.advance_millis(1);
+    s.endpoint(&server.uri()).await;
+    assert_eq!(s.dispatched().await, 0);
+    s.happen(EventType::LeadCreated).await;
+    assert_eq!(s.dispatched().await, 1);
+}
+
+#[tokio::test]
+async fn no_second_has_more_attempts_than_the_rate_limit() {
+    let s = Stage::new().await;
+    let server = receiver(200).await;
+    let (id, _) = s.try_endpoint(json!({"url": server.uri(), "rate_limit_per_second": 3})).await.unwrap();
+    for _ in 0..14 {
+        s.happen(EventType::LeadCreated).await;
+    }
+    let mut seen = 0;
+    let mut per_second = Vec::new();
+    for _ in 0..12 {
+        s.settle().await;
+        let calls = received(&server).await.len();
+        per_second.push(calls - seen);
+        seen = calls;
+        s.world.clock.advance_secs(1);
+    }
+    assert_eq!(seen, 14);
+    assert!(per_second.iter().all(|calls| *calls <= 3), "{per_second:?}");
+    assert_eq!(per_second[..4], [3, 3, 3, 3], "{per_second:?}");
+    let deliveries = s.deliveries(id, None).await;
+    assert!(deliveries.iter().all(|d| d.tries == 1 && d.status == DeliveryStatus::Delivered));
+}
+
+#[tokio::test]
+async fn an_endpoint_that_hangs_is_tried_by_two_workers_at_most() {
+    let mut s = Stage::new().await;
+    s.timeout = Duration::from_millis(150);
+    let server = answering(ResponseTemplate::new(200).set_delay(Duration::from_secs(20))).await;
+    let id = s.endpoint(&server.uri()).await;
+    s.happen(EventType::LeadCreated).await;
+    s.settle().await;
+    assert_eq!(s.record(id).await.responsive, Some(false));
+    for _ in 0..5 {
+        s.happen(EventType::LeadCreated).await;
+    }
+    s.dispatched().await;
+    let before = received(&server).await.len();
+    let workers = s.messages().into_iter().map(async |job| s.deliver(&[job]).await);
+    futures_util::future::join_all(workers).await;
+    assert_eq!(received(&server).await.len() - before, 2);
+    let waits = s.waits();
+    assert_eq!(waits.iter().filter(|wait| **wait >= 9).count(), 3, "{waits:?}");
+    // Put off is not tried.
+    let untouched = s.deliveries(id, Some(DeliveryStatus::Pending)).await;
+    assert!(untouched.len() == 3 && untouched.iter().all(|d| d.tries == 0));
+}
+
+/// A fleet like the deployed one: 50 workers, each with batches of up to 10, which are done when their last message is.
+async fn run_fleet(s: &Arc<Stage>, jobs: Vec<DeliverJob>) {
+    let workers = Arc::new(Semaphore::new(50));
+    let mut batches: Vec<Vec<DeliverJob>> = jobs.chunks(10).map(<[_]>::to_vec).collect();
+    loop {
+        for batch in batches {
+            let worker = Arc::clone(&workers).acquire_owned().await.unwrap();
+            let s = Arc::clone(s);
+            tokio::spawn(async move {
+                let deliverer = Deliverer::new(Arc::clone(s.app()), Limits::default());
+                futures_util::future::join_all(batch.iter().map(|job| deliverer.deliver(job))).await;
+                drop(worker);
+            });
+        }
+        // Delayed messages come when the (real) time has come for them.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        s.world.clock.advance_millis(100);
+        batches = s.messages().chunks(10).map(<[_]>::to_vec).collect();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_endpoints_of_a_hundred_hang_and_nobody_else_waits() {
+    const EVENTS: usize = 6;
+    let s = Arc::new(Stage::new().await);
+    let well = receiver(200).await;
+    let hung = answering(ResponseTemplate::new(200).set_delay(Duration::from_secs(60))).await;
+    for n in 0..100 {
+        let server = if n % 10 == 0 { &hung } else { &well };
+        s.endpoint(&format!("{}/{n}", server.uri())).await;
+    }
+    for _ in 0..EVENTS {
+        s.happen(EventType::LeadCreated).await;
+    }
+    assert_eq!(s.dispatched().await, 100 * EVENTS);
+    let started = Instant::now();
+    let fleet = run_fleet(&s, s.messages());
+    let done = async {
+        loop {
+            let requests = received(&well).await;
+            if requests.len() == 90 * EVENTS {
+                return requests;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let requests = tokio::select! {
+        () = fleet => unreachable!("the fleet never ends"),
+        requests = done => requests,
+        () = tokio::time::sleep(Duration::from_secs(14)) => panic!("held up: {} of {}", received(&well).await.len(), 90 * EVENTS),
+    };
+    // No attempt at an endpoint that hangs has come to its end yet.
+    assert!(started.elapsed() < Duration::from_secs(14));
+    let mut each: HashMap<String, usize> = HashMap::new();
+    requests.iter().for_each(|request| *each.entry(request.url.path().to_owned()).or_default() += 1);
+    assert!(each.len() == 90 && each.values().all(|calls| *calls == EVENTS));
+    let stuck = received(&hung).await.len();
+    assert!((10..=10 * 4 * 10).contains(&stuck), "{stuck}");
+}
