@@ -194,7 +194,7 @@ def stack(request):
         path = pathlib.Path(reused).resolve()
         facts = json.loads(path.read_text())
         port = int(facts["endpoint_url"].rpartition(":")[2])
-        state_dir = path.parent / "up" if path.parent.name == ".local" else path.parent
+        state_dir = path.parent / "up" if (path.parent / "up").is_dir() else path.parent
         yield running(Stack(facts["stack_name"], port, state_dir, path), facts)
         return
     with scratch_stack("axle-test", keep_logs=lambda: request.session.testsfailed > 0) as (local, facts):

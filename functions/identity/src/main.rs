@@ -14,8 +14,8 @@ async fn main() -> Result<(), Error> {
         let (app, router) = (app.clone(), router.clone());
         async move {
             match event.payload.get_mut("operator").map(Value::take) {
-                Some(request) => Ok(run_operator(&app, request).await),
-                None => axle_runtime::answer_http(router, event).await,
+                Some(request) => Ok(Box::pin(run_operator(&app, request)).await),
+                None => Box::pin(axle_runtime::answer_http(router, event)).await,
             }
         }
     });
@@ -31,7 +31,8 @@ async fn run_operator(app: &axle_app::App, request: Value) -> Value {
         Ok(created) => json!(created),
         Err(e) => {
             tracing::error!(error = %e, detail = e.internal_detail(), "operator call failed");
-            json!({"error": e.to_string()})
+            let faults = if let axle_app::Error::Invalid(faults) = &e { faults.as_slice() } else { &[] };
+            json!({"error": e.to_string(), "errors": faults})
         }
     }
 }

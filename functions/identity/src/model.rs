@@ -191,3 +191,8 @@ pub struct AuditPage {
 
 /// A merge patch of an API key.
 pub type ApiKeyPatch = axle_http::PatchOf<ApiKeyInput>;
+
+impl axle_domain::Input for ApiKeyInput {}
+impl axle_domain::Input for RotateInput {}
+impl axle_domain::Input for EntityInput {}
+impl axle_domain::Input for MemberInput {}

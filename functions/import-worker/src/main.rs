@@ -1,1 +1,72 @@
-fn main() {}
+//! The `import-worker` function: takes imports of leads from their queue and does as much of each as its time allows.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
+use axle_app::outreach::imports::{ImportJob, work};
+use axle_app::{App, Error};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), axle_runtime::Error> {
+    axle_runtime::work(handle).await
+}
+
+async fn handle(app: Arc<App>, event: SqsEvent, deadline: Instant) -> Result<SqsBatchResponse, axle_runtime::Error> {
+    let app = &app;
+    let import = async |job: ImportJob| {
+        let (entity_id, import_job_id) = (job.entity_id, job.import_job_id);
+        let outcome = work(app, job, deadline).await.map_err(for_the_log)?;
+        tracing::info!(%entity_id, %import_job_id, ?outcome, "import worked on");
+        Ok::<_, String>(())
+    };
+    Ok(axle_messaging::sqs::run(event, |job, _| import(job)).await?)
+}
+
+fn for_the_log(e: Error) -> String {
+    e.internal_detail().map_or_else(|| e.to_string(), str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use std::time::Duration;
+
+    use axle_app::outreach::imports::{ImportOptions, ImportRequest, SentAs, Source, start};
+    use axle_app::{Answer, Ctx};
+    use axle_domain::{EntityId, TraceId};
+    use axle_testkit::World;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    async fn handled(world: &World, event: &Value) -> Value {
+        let event = serde_json::from_value(event.clone()).unwrap();
+        let response = handle(world.app.clone(), event, Instant::now() + Duration::from_secs(60)).await.unwrap();
+        serde_json::to_value(response).unwrap()
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_message_is_done_once_and_an_unreadable_one_given_back() {
+        let world = World::new().await;
+        let mut event: Value = serde_json::from_str(include_str!("../../../events/import-job.json")).unwrap();
+        assert_eq!(handled(&world, &event).await, json!({"batchItemFailures": []}), "an import that is long gone");
+
+        let ctx = Ctx::system(EntityId::new_at(world.clock.now()), "test", world.clock.now(), TraceId::random());
+        let source = Source::Inline { bytes: "email\nada@example.com\n".into(), sent_as: SentAs::Body };
+        let options = ImportOptions { dedupe: true, on_duplicate: Default::default(), campaign_id: None, mapping: None };
+        let request = ImportRequest { source, options };
+        start(&world.app, &ctx, request, |started| Answer::new(202, started)).await.unwrap();
+        let job = world.table.new_records().remove(0)["dynamodb"]["NewImage"]["job_body"]["S"].take();
+        event["Records"][0]["body"] = job;
+        let twice = event["Records"][0].clone();
+        event["Records"].as_array_mut().unwrap().push(twice);
+        assert_eq!(handled(&world, &event).await, json!({"batchItemFailures": []}));
+        assert_eq!(handled(&world, &event).await, json!({"batchItemFailures": []}));
+        assert_eq!(world.table.new_records().len(), 1, "one event");
+
+        event["Records"][0]["body"] = json!("{}");
+        let failed = json!({"batchItemFailures": [{"itemIdentifier": event["Records"][0]["messageId"]}]});
+        assert_eq!(handled(&world, &event).await, failed);
+    }
+}

@@ -158,3 +158,5 @@ async fn read_form(content_type: &str, bytes: Bytes) -> Result<ImportRequest, Er
     let request = read_json(Value::Object(fields)).map_err(|e| e.0)?;
     Ok(ImportRequest { source: Source::Inline { bytes, sent_as: SentAs::Form }, ..request })
 }
+
+impl axle_domain::Input for JsonBody {}

@@ -170,3 +170,6 @@ pub struct ReplayOut {
 
 /// A merge patch of an endpoint's settings.
 pub type WebhookPatch = axle_http::PatchOf<WebhookSettings>;
+
+impl axle_domain::Input for RotateInput {}
+impl axle_domain::Input for TestInput {}

@@ -39,7 +39,7 @@ pub enum Error {
     #[error("{0}")]
     UnsupportedMediaType(String),
     /// 422: readable, but not valid; every fault at once.
-    #[error("{} of the request {} not valid", .0.len(), if .0.len() == 1 { "part is" } else { "parts are" })]
+    #[error("{} of the request {} not valid", count(.0.len()), if .0.len() == 1 { "is" } else { "are" })]
     Invalid(Vec<Fault>),
     /// 429: seconds to wait.
     #[error("too many requests; the limit resets in {0} s")]
@@ -50,6 +50,10 @@ pub enum Error {
     /// 500; the text is for the log.
     #[error("something went wrong on our side")]
     Internal(String),
+}
+
+fn count(parts: usize) -> String {
+    if parts == 1 { "1 part".to_owned() } else { format!("{parts} parts") }
 }
 
 impl Error {
@@ -64,6 +68,11 @@ impl Error {
             Self::Unavailable(detail) | Self::Internal(detail) => Some(detail),
             _ => None,
         }
+    }
+
+    /// What the log of a worker, which has no caller, should say.
+    pub fn for_the_log(&self) -> String {
+        self.internal_detail().map_or_else(|| self.to_string(), str::to_owned)
     }
 }
 

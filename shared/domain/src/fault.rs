@@ -82,6 +82,10 @@ impl Faults {
         }
     }
 
+    pub fn iter(&self) -> impl Iterator<Item = &Fault> {
+        self.found.iter()
+    }
+
     pub fn is_empty(&self) -> bool {
         self.found.is_empty()
     }
@@ -94,4 +98,10 @@ impl Faults {
     pub fn check(self) -> Result<(), Vec<Fault>> {
         if self.found.is_empty() { Ok(()) } else { Err(self.found) }
     }
+}
+
+/// An input that can say more of itself than its schema does.
+pub trait Input {
+    /// Notes what makes it unusable although it fits its schema.
+    fn note_faults(&self, _faults: &mut Faults) {}
 }

@@ -19,7 +19,7 @@ pub mod time;
 pub mod webhook;
 
 pub use actor::{Actor, ActorKind};
-pub use fault::{Fault, Faults};
+pub use fault::{Fault, Faults, Input};
 pub use id::{CampaignId, DeliveryId, EntityId, EventId, ImportJobId, LeadId, TraceId, UploadId, UserId, WebhookId};
 pub use money::Micros;
 pub use time::Time;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::marker::PhantomData;
 
 use axle_app::Error;
-use axle_domain::Faults;
+use axle_domain::{Faults, Input};
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
@@ -76,7 +76,7 @@ pub fn no_fields(body: &Value) -> Result<(), Error> {
 #[derive(Debug)]
 pub struct Body<T>(pub T);
 
-impl<S: Send + Sync, T: DeserializeOwned + ToSchema + 'static> FromRequest<S> for Body<T> {
+impl<S: Send + Sync, T: DeserializeOwned + Input + ToSchema + 'static> FromRequest<S> for Body<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
@@ -85,7 +85,7 @@ impl<S: Send + Sync, T: DeserializeOwned + ToSchema + 'static> FromRequest<S> fo
     }
 }
 
-impl<T: DeserializeOwned + ToSchema + 'static> Body<T> {
+impl<T: DeserializeOwned + Input + ToSchema + 'static> Body<T> {
     /// Reads a value that was taken from elsewhere than a whole body.
     ///
     /// # Errors
@@ -95,12 +95,29 @@ impl<T: DeserializeOwned + ToSchema + 'static> Body<T> {
     }
 }
 
-fn parse<T: DeserializeOwned + ToSchema + 'static>(value: Value) -> Result<T, Error> {
+fn parse<T: DeserializeOwned + Input + ToSchema + 'static>(value: Value) -> Result<T, Error> {
     let mut faults = Faults::new();
     schema::check::<T>(&value, &mut faults).map_err(Error::Internal)?;
-    faults.check().map_err(Error::Invalid)?;
+    if !faults.is_empty() {
+        // Every fault in one answer: what is left without the faulty parts is judged by its own rules too.
+        if let Ok(rest) = serde_json::from_value::<T>(without_faulty(value, &faults)) {
+            rest.note_faults(&mut faults);
+        }
+        return Err(Error::Invalid(faults.into_vec()));
+    }
     // What the schema lets through and the type does not is a gap in the schema; the caller still gets a clear answer.
     serde_json::from_value(value).map_err(|e| Error::invalid("", e.to_string()))
+}
+
+/// The body without the fields that have faults. Entries of lists stay, as leaving them out would move the others.
+fn without_faulty(mut value: Value, faults: &Faults) -> Value {
+    for fault in faults.iter() {
+        let Some((parent, name)) = fault.pointer.rsplit_once('/') else { continue };
+        if let Some(Value::Object(fields)) = value.pointer_mut(parent) {
+            fields.remove(&name.replace("~1", "/").replace("~0", "~"));
+        }
+    }
+    value
 }
 
 /// A merge patch (RFC 7396) of a `T`: absent leaves, null clears, a value sets, nested objects merge.

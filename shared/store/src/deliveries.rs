@@ -114,6 +114,11 @@ impl DeliveryRecord {
         self.attempts.drain(..surplus);
     }
 
+    /// When it was last attempted, or made.
+    pub fn last_heard_of(&self) -> Time {
+        self.attempts.last().map_or(self.created_at, |attempt| attempt.at)
+    }
+
     /// Starts a new round of attempts, due at once.
     pub fn restart(&mut self, now: Time) {
         self.status = DeliveryStatus::Pending;

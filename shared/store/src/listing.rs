@@ -179,14 +179,18 @@ impl Table {
     pub(crate) async fn partition(&self, pk: &str, prefix: &str, consistent: bool) -> Result<Vec<Item>> {
         let mut items = Vec::new();
         let mut start = None;
+        let mut values = HashMap::from([(":pk".to_owned(), AttributeValue::S(pk.to_owned()))]);
+        if !prefix.is_empty() {
+            values.insert(":sk".to_owned(), AttributeValue::S(prefix.to_owned()));
+        }
         loop {
             let request = self
                 .client
                 .query()
                 .table_name(&self.name)
-                .key_condition_expression("pk = :pk AND begins_with(sk, :sk)")
-                .expression_attribute_values(":pk", AttributeValue::S(pk.to_owned()))
-                .expression_attribute_values(":sk", AttributeValue::S(prefix.to_owned()))
+                // DynamoDB refuses an empty text in a key condition.
+                .key_condition_expression(if prefix.is_empty() { "pk = :pk" } else { "pk = :pk AND begins_with(sk, :sk)" })
+                .set_expression_attribute_values(Some(values.clone()))
                 .consistent_read(consistent)
                 .set_exclusive_start_key(start)
                 .set_return_consumed_capacity(self.capacity());

@@ -181,16 +181,6 @@ impl Table {
         }
         Err(Error::Unavailable("keys stay unprocessed".to_owned()))
     }
-
-    /// Deletes one item if it is there.
-    pub async fn delete(&self, key: &Key) -> Result<()> {
-        let request = self.client.delete_item().table_name(&self.name).set_key(Some(key.attributes()));
-        let out = request.set_return_consumed_capacity(self.capacity()).send().await.map_err(sdk)?;
-        if let Some(meter) = &self.meter {
-            meter.note("DeleteItem", true, &out.consumed_capacity);
-        }
-        Ok(())
-    }
 }
 
 /// An update expression with its names, values and condition.

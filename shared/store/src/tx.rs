@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, CancellationReason, ConditionCheck, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
+    AttributeValue, CancellationReason, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
     Update as SdkUpdate,
 };
 use axle_domain::event::Event;
@@ -38,7 +38,6 @@ enum Op {
     Put { item: Item, condition: Option<String>, values: Vec<(String, AttributeValue)> },
     Delete { key: Key, condition: Option<String>, names: Vec<(String, String)>, values: Vec<(String, AttributeValue)> },
     Update { key: Key, update: Update },
-    Check { key: Key, condition: String, values: Vec<(String, AttributeValue)> },
 }
 
 /// A transaction being put together. At most 100 writes (DynamoDB's limit), each to another item.
@@ -96,11 +95,6 @@ impl<'a> Tx<'a> {
         self.put(label, record, version + 1, Some(VERSION_IS), version_value(version));
     }
 
-    /// Puts a record whatever stands there.
-    pub fn overwrite<T: Record>(&mut self, label: &'static str, record: &T) {
-        self.put(label, record, 1, None, Vec::new());
-    }
-
     /// Puts a record where nothing stands or what stands there meets `condition`.
     pub(crate) fn put_if<T: Record>(
         &mut self,
@@ -132,12 +126,6 @@ impl<'a> Tx<'a> {
 
     pub(crate) fn update(&mut self, label: &'static str, key: Key, update: Update) {
         self.writes.push(Write { label, op: Op::Update { key, update } });
-    }
-
-    /// Requires that something stands at `key`.
-    pub fn require(&mut self, label: &'static str, key: Key) {
-        let op = Op::Check { key, condition: "attribute_exists(pk)".to_owned(), values: Vec::new() };
-        self.writes.push(Write { label, op });
     }
 
     /// Says what happened.
@@ -262,11 +250,6 @@ impl<'a> Tx<'a> {
                 let u = u.set_expression_attribute_names((!update.names.is_empty()).then(|| update.names.clone()));
                 let u = u.set_expression_attribute_values((!update.values.is_empty()).then(|| update.values.clone()));
                 item.update(u.return_values_on_condition_check_failure(old).build().map_err(bad)?)
-            }
-            Op::Check { key, condition, values } => {
-                let check = ConditionCheck::builder().table_name(table).set_key(Some(key.attributes()));
-                let check = check.condition_expression(condition).return_values_on_condition_check_failure(old);
-                item.condition_check(check.set_expression_attribute_values(some(values)).build().map_err(bad)?)
             }
         }
         .build())

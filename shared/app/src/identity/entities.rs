@@ -39,9 +39,15 @@ pub async fn list(app: &App, ctx: &Ctx, page: PageRequest) -> Result<Paged<Entit
     if after.is_none() {
         items.push(current(app, ctx).await?);
     }
-    let room = (page.limit - items.len()).max(1);
-    let (made, next) = app.table().await.entities_made_by(ctx.entity_id, after.as_deref(), room, ctx.now).await?;
-    items.extend(made);
+    // A first page of one is full with the caller's own; the position before the newest is where the rest begins.
+    let next = match page.limit - items.len() {
+        0 => Some("~".to_owned()),
+        room => {
+            let (made, next) = app.table().await.entities_made_by(ctx.entity_id, after.as_deref(), room, ctx.now).await?;
+            items.extend(made);
+            next
+        }
+    };
     Ok(Paged { items, next_cursor: ctx.seal_cursor(app, "entities", next).await? })
 }
 

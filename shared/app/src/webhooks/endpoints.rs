@@ -75,9 +75,8 @@ pub(super) fn new_secret() -> SigningSecret {
 /// Notes a host that leads to a forbidden address. A name that does not resolve passes: names appear late, and every attempt
 /// looks again.
 async fn check_host(app: &App, url: &str, faults: &mut Faults) {
-    match app.outbound().check(url).await {
-        Err(outbound::Error::Refused(refusal)) => faults.add("/url", refusal.to_string()),
-        Ok(_) | Err(_) => {}
+    if let Err(outbound::Error::Refused(refusal)) = app.outbound().check(url).await {
+        faults.add("/url", refusal.to_string());
     }
 }
 
@@ -129,15 +128,8 @@ pub async fn patch(
             endpoint.disabled_reason = None;
         }
         let WebhookSettings { url, event_types, description, rate_limit_per_second, status } = new;
-        endpoint = WebhookRecord {
-            url,
-            event_types,
-            description,
-            rate_limit_per_second,
-            status,
-            updated_at: ctx.now,
-            ..endpoint
-        };
+        endpoint =
+            WebhookRecord { url, event_types, description, rate_limit_per_second, status, updated_at: ctx.now, ..endpoint };
         let mut tx = app.table().await.tx();
         tx.replace("webhook", &endpoint, version);
         tx.create("audit", &audit(ctx, "webhook.updated", id, detail));

@@ -22,6 +22,8 @@ pub use replay::{MAX_REPLAY, replay, replay_range};
 pub use rotation::{rotate_secret, secret};
 pub use test_event::{TestOutcome, test};
 
+pub use axle_store::deliveries::DeliverJob;
+
 use axle_domain::WebhookId;
 use axle_domain::id::{entropy, v7_at};
 use axle_store::identity::AuditRecord;

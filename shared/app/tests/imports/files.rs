@@ -115,6 +115,19 @@ async fn an_upload_is_imported_as_it_was_when_the_import_started() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_gone_is_looked_for_again_before_the_import_fails() {
+    let tenant = Tenant::new().await;
+    let id = tenant.upload("email\na@example.com\n").await;
+    let job = tenant.job(&tenant.request(Source::Upload(id), SKIP).await.unwrap());
+    let clock = tenant.world.clock.clone();
+    let without_it = tenant.another_app(Arc::new(move || clock.now()), MemoryObjects::default());
+    assert!(matches!(work(&without_it, job.clone(), in_a_minute()).await, Err(Error::Unavailable(_))));
+    tenant.world.clock.advance_secs(2 * 3600);
+    assert_eq!(work(&without_it, job.clone(), in_a_minute()).await.unwrap(), WorkOutcome::Ended);
+    assert_eq!(tenant.view(&job).await.status, ImportStatus::Failed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_long_validation_goes_on_where_it_stopped() {
     let tenant = Tenant::new().await;
     // Blank rows are looked at, so they take time, but they are no rows.

@@ -7,11 +7,6 @@ use std::task::{Context, Poll};
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use axle_app::outreach::imports::ImportStatus;
-use axle_app::{Config, Parts};
-use axle_domain::webhook::NetworkPolicy;
-use axle_providers::{Lazy, outbound, secrets::Secrets, vault::Vault};
-use axle_store::Table;
-use axle_testkit::TestTable;
 
 use crate::*;
 
@@ -46,10 +41,6 @@ impl<F: Future> Future for Killed<F> {
     }
 }
 
-fn in_a_minute() -> Instant {
-    Instant::now() + Duration::from_secs(60)
-}
-
 async fn killed_after(tenant: &Tenant, job: &ImportJob, polls: u32) -> Option<WorkOutcome> {
     let work = Box::pin(work(tenant.app(), job.clone(), in_a_minute()));
     Killed { work, polls }.await.map(|outcome| outcome.unwrap())
@@ -57,24 +48,12 @@ async fn killed_after(tenant: &Tenant, job: &ImportJob, polls: u32) -> Option<Wo
 
 /// The same application in a process that dies when it looks at the clock for the `nth` time, as it does before each write.
 fn mortal(tenant: &Tenant, nth: i64) -> Arc<App> {
-    let world = &tenant.world;
-    let (clock, left) = (world.clock.clone(), AtomicI64::new(nth));
-    let table = Table::new(world.table.client(), TestTable::NAME);
-    let secrets = Arc::new(Secrets::fixed([]));
-    App::new(Parts {
-        config: Config::default(),
-        clock: Arc::new(move || {
-            assert!(left.fetch_sub(1, Ordering::SeqCst) > 0, "killed");
-            clock.now()
-        }),
-        table: Lazy::new(move || table.clone()),
-        vault: Vault::new(Arc::clone(&secrets), "vault"),
-        secrets,
-        objects: Arc::new(world.objects.clone()),
-        deliver_queue: world.deliver_queue.clone(),
-        import_queue: world.import_queue.clone(),
-        outbound: outbound::Client::new(NetworkPolicy::PUBLIC_ONLY),
-    })
+    let (clock, left) = (tenant.world.clock.clone(), AtomicI64::new(nth));
+    let clock = Arc::new(move || {
+        assert!(left.fetch_sub(1, Ordering::SeqCst) > 0, "killed");
+        clock.now()
+    });
+    tenant.another_app(clock, tenant.world.objects.clone())
 }
 
 /// What the leads look like when everything was done once, in order.
@@ -85,8 +64,8 @@ fn assert_leads(leads: &[LeadRecord], tag: &str) {
         let n: u32 = email.trim_start_matches('p').split('@').next().unwrap().parse().unwrap();
         let last = if n % 26 == 3 { n + 1 } else { n };
         assert_eq!(title, format!("{tag} {last}"), "{email}");
-        let even = n % 2 == 0 || last % 2 == 0;
-        assert_eq!(lead.profile.custom.get("note").is_some(), even, "{email}");
+        let even = n.is_multiple_of(2) || last.is_multiple_of(2);
+        assert_eq!(lead.profile.custom.contains_key("note"), even, "{email}");
     }
 }
 

@@ -14,10 +14,14 @@ use axle_app::outreach::imports::{
     ErrorsCsv, ImportJob, ImportOptions, ImportRequest, ImportView, OnDuplicate, SentAs, Source, WorkOutcome, errors, get, start,
     work,
 };
-use axle_app::{Answer, App, Ctx, Error};
+use axle_app::{Answer, App, Clock, Config, Ctx, Error, Parts};
+use axle_domain::webhook::NetworkPolicy;
 use axle_domain::{EntityId, ImportJobId, TraceId};
+use axle_providers::objects::MemoryObjects;
+use axle_providers::{Lazy, outbound, secrets::Secrets, vault::Vault};
+use axle_store::Table;
 use axle_store::leads::{LeadQuery, LeadRecord};
-use axle_testkit::World;
+use axle_testkit::{TestTable, World};
 use serde_json::{Value, json};
 
 const SKIP: ImportOptions = ImportOptions { dedupe: true, on_duplicate: OnDuplicate::Skip, campaign_id: None, mapping: None };
@@ -62,8 +66,25 @@ impl Tenant {
         ImportJob { entity_id: self.entity, import_job_id }
     }
 
+    /// Another process of the same application on the same table.
+    fn another_app(&self, clock: Clock, objects: MemoryObjects) -> Arc<App> {
+        let table = Table::new(self.world.table.client(), TestTable::NAME);
+        let secrets = Arc::new(Secrets::fixed([]));
+        App::new(Parts {
+            config: Config::default(),
+            clock,
+            table: Lazy::new(move || table.clone()),
+            vault: Vault::new(Arc::clone(&secrets), "vault"),
+            secrets,
+            objects: Arc::new(objects),
+            deliver_queue: self.world.deliver_queue.clone(),
+            import_queue: self.world.import_queue.clone(),
+            outbound: outbound::Client::new(NetworkPolicy::PUBLIC_ONLY),
+        })
+    }
+
     async fn work(&self, job: &ImportJob) -> WorkOutcome {
-        work(self.app(), job.clone(), Instant::now() + Duration::from_secs(300)).await.unwrap()
+        work(self.app(), job.clone(), in_a_minute()).await.unwrap()
     }
 
     async fn view(&self, job: &ImportJob) -> ImportView {
@@ -107,6 +128,10 @@ impl Tenant {
         });
         bodies.collect()
     }
+}
+
+fn in_a_minute() -> Instant {
+    Instant::now() + Duration::from_secs(60)
 }
 
 /// created, updated, skipped, failed

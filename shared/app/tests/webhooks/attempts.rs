@@ -14,7 +14,8 @@ use crate::stage::{Stage, answering, believes, header, received, receiver, turn}
 async fn an_event_reaches_those_who_want_it() {
     let s = Stage::new().await;
     let (leads, tasks) = (receiver(204).await, receiver(200).await);
-    let (id, secret) = s.try_endpoint(json!({"url": format!("{}/hook?a=b", leads.uri()), "event_types": ["lead.*"]})).await.unwrap();
+    let (id, secret) =
+        s.try_endpoint(json!({"url": format!("{}/hook?a=b", leads.uri()), "event_types": ["lead.*"]})).await.unwrap();
     s.try_endpoint(json!({"url": tasks.uri(), "event_types": ["task.created"]})).await.unwrap();
     let event = s.happen(EventType::LeadScored).await;
     s.settle().await;

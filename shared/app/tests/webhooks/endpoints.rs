@@ -5,6 +5,7 @@ use axle_app::{Answer, Ctx, Error, PageRequest};
 use axle_domain::event::EventType;
 use axle_domain::webhook::EndpointStatus;
 use axle_domain::{EntityId, TraceId, WebhookId};
+use axle_store::webhooks::WebhookRecord;
 use serde_json::{Value, json};
 use wiremock::ResponseTemplate;
 
@@ -35,6 +36,7 @@ async fn made_read_listed_and_deleted() {
     let oldest = webhooks::list(s.app(), &s.ctx(), page(newest.next_cursor)).await.unwrap();
     assert_eq!((newest.items[0].value.id, oldest.items[0].value.id, oldest.next_cursor), (second, first, None));
 
+    s.world.clock.advance_secs(1);
     webhooks::delete(s.app(), &s.ctx(), first, None).await.unwrap();
     assert!(matches!(webhooks::get(s.app(), &s.ctx(), first).await, Err(Error::NotFound(_))));
     let actions = s.app().table().await.audit_log(s.entity, None, 10).await.unwrap().0;
@@ -60,7 +62,8 @@ async fn another_tenants_endpoint_is_not_there() {
 #[tokio::test]
 async fn every_fault_at_once() {
     let s = Stage::new().await;
-    let input = json!({"url": "ftp://example.com", "event_types": ["lead.exploded"], "secret": "short", "rate_limit_per_second": 0});
+    let input =
+        json!({"url": "ftp://example.com", "event_types": ["lead.exploded"], "secret": "short", "rate_limit_per_second": 0});
     let error = s.try_endpoint(input).await.unwrap_err();
     assert_eq!(pointers(&error), ["/secret", "/url", "/event_types/0", "/rate_limit_per_second"]);
 }
@@ -68,7 +71,8 @@ async fn every_fault_at_once() {
 #[tokio::test]
 async fn patches() {
     let s = Stage::new().await;
-    let input = json!({"url": "https://example.com/a", "description": "x", "rate_limit_per_second": 5, "event_types": ["lead.*"]});
+    let input =
+        json!({"url": "https://example.com/a", "description": "x", "rate_limit_per_second": 5, "event_types": ["lead.*"]});
     let id = s.try_endpoint(input).await.unwrap().0;
     let patched = s.patch(id, json!({"description": null, "event_types": null, "rate_limit_per_second": 9})).await;
     assert_eq!((patched.description, patched.event_types, patched.rate_limit_per_second), (None, vec!["*".to_owned()], Some(9)));
@@ -160,9 +164,13 @@ async fn a_test_is_sent_at_once_and_leaves_nothing_behind() {
 #[tokio::test]
 async fn there_is_a_limit_of_endpoints() {
     let s = Stage::new().await;
-    for _ in 0..webhooks::MAX_ENDPOINTS {
-        s.endpoint("https://127.0.0.1/").await;
+    let template = s.record(s.endpoint("https://127.0.0.1/").await).await;
+    let table = s.app().table().await;
+    for _ in 2..webhooks::MAX_ENDPOINTS {
+        let id = WebhookId::new_at(s.app().now());
+        table.put_new(&WebhookRecord { id, ..template.clone() }).await.unwrap();
     }
+    s.endpoint("https://127.0.0.1/").await;
     let refused = s.try_endpoint(json!({"url": "https://127.0.0.1/"})).await;
     assert!(matches!(refused, Err(Error::Conflict(_))));
 }

@@ -44,7 +44,13 @@ fn at_the_url(error: &Error) -> bool {
 #[tokio::test]
 async fn refused_at_creation_and_change() {
     let (s, names) = strict().await;
-    for url in ["http://example.com/", "https://example.com:8443/", "https://127.0.0.1/", "https://[::ffff:169.254.169.254]/", "https://localhost/"] {
+    for url in [
+        "http://example.com/",
+        "https://example.com:8443/",
+        "https://127.0.0.1/",
+        "https://[::ffff:169.254.169.254]/",
+        "https://localhost/",
+    ] {
         assert!(at_the_url(&s.try_endpoint(json!({"url": url})).await.unwrap_err()), "{url}");
     }
     for ip in ["10.0.0.1", "169.254.169.254", "100.64.0.1", "::1", "fd00:ec2::254"] {

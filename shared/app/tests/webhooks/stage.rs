@@ -1,6 +1,6 @@
 //! A tenant, everything between the table and the receivers, and a clock.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -114,7 +114,8 @@ impl Stage {
         let batch = serde_json::from_value(json!({"Records": self.world.table.new_records()})).unwrap();
         self.relay.run(batch, Instant::now() + Duration::from_secs(10)).await.unwrap();
         let events = std::mem::take(&mut *self.published.0.lock().unwrap());
-        let open = |event: Publication| serde_json::from_str::<Envelope>(&format!(r#"{{"detail":{}}}"#, event.detail)).unwrap().detail;
+        let open =
+            |event: Publication| serde_json::from_str::<Envelope>(&format!(r#"{{"detail":{}}}"#, event.detail)).unwrap().detail;
         events.into_iter().map(open).collect()
     }
 
@@ -129,12 +130,19 @@ impl Stage {
         wanted
     }
 
-    /// Takes from the queue what is there to be received now. The others wait.
-    pub fn messages(&self) -> Vec<DeliverJob> {
+    /// Notes when the messages in the queue are to be received.
+    fn enqueue(&self) -> MutexGuard<'_, Vec<(Time, String)>> {
         let now = self.world.clock.now();
         let mut waiting = self.waiting.lock().unwrap();
         let delayed = |delay: Duration| now.plus_millis(i64::try_from(delay.as_millis()).unwrap());
         waiting.extend(self.world.deliver_queue.take().into_iter().map(|message| (delayed(message.delay), message.body)));
+        waiting
+    }
+
+    /// Takes from the queue what is there to be received now. The others wait.
+    pub fn messages(&self) -> Vec<DeliverJob> {
+        let now = self.world.clock.now();
+        let mut waiting = self.enqueue();
         let ready: Vec<(Time, String)> = waiting.extract_if(.., |(at, _)| *at <= now).collect();
         ready.into_iter().map(|(_, body)| serde_json::from_str(&body).unwrap()).collect()
     }
@@ -169,6 +177,7 @@ impl Stage {
 
     /// Moves the clock and lets everything happen that follows.
     pub async fn later(&self, secs: i64) {
+        drop(self.enqueue());
         self.world.clock.advance_secs(secs);
         self.settle().await;
     }

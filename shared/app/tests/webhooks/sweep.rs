@@ -3,8 +3,11 @@
 use std::time::{Duration, Instant};
 
 use axle_app::schedule::sweep;
+use axle_app::webhooks;
+use axle_domain::Time;
 use axle_domain::event::EventType;
-use axle_domain::webhook::DeliveryStatus;
+use axle_domain::webhook::{DeliveryStatus, ReplayInput, ReplayOnly};
+use serde_json::json;
 
 use crate::stage::{Stage, received, receiver};
 
@@ -71,4 +74,27 @@ async fn a_queue_that_fails_is_an_error() {
     s.world.deliver_queue.fail_next(1);
     assert!(sweep(s.app(), Instant::now() + Duration::from_secs(30)).await.is_err());
     assert_eq!(s.sweep().await, 1);
+}
+
+#[tokio::test]
+async fn what_waits_for_room_is_not_overdue() {
+    let s = Stage::new().await;
+    let server = receiver(200).await;
+    let (id, _) = s.try_endpoint(json!({"url": server.uri(), "rate_limit_per_second": 1})).await.unwrap();
+    for _ in 0..3 {
+        s.happen(EventType::LeadCreated).await;
+        s.settle().await;
+        s.world.clock.advance_secs(1);
+    }
+    let all = ReplayInput { since: Time::from_secs(0), until: None, only: ReplayOnly::All };
+    assert_eq!(webhooks::replay_range(s.app(), &s.ctx(), id, &all).await.unwrap(), 3);
+    s.settle().await;
+    assert_eq!(received(&server).await.len(), 4);
+    let put_off = s.deliveries(id, Some(DeliveryStatus::Pending)).await;
+    assert!(put_off.len() == 2 && put_off.iter().all(|delivery| delivery.next_attempt_at > Some(s.app().now())));
+    for _ in 0..3 {
+        s.later(1).await;
+        assert_eq!(s.sweep().await, 0);
+    }
+    assert_eq!(received(&server).await.len(), 6);
 }

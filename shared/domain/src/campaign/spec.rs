@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::template::check_template;
-use crate::Faults;
+use crate::{Faults, Input};
 use crate::address::Domain;
 use crate::lead::is_time_zone;
 
@@ -273,6 +273,12 @@ impl CampaignInput {
         if serde_json::to_string(self).map_or(0, |json| json.len()) > SPEC_MAX {
             faults.add("", format!("the definition as a whole must have at most {SPEC_MAX} bytes"));
         }
+    }
+}
+
+impl Input for CampaignInput {
+    fn note_faults(&self, faults: &mut Faults) {
+        self.check(faults);
     }
 }
 

@@ -229,3 +229,27 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_is_kept_of_a_header_is_bounded() {
+    let wide: Vec<String> = (0..MAX_COLUMNS).map(|n| format!("c{n}")).collect();
+    let header = |cells: &[String]| Columns::map(&Row::from_cells(1, cells), None);
+    assert_eq!(header(&[wide.clone(), vec!["email".into()]].concat()), Err(HeaderError::TooWide));
+    assert_eq!(header(&["email".into(), "x".repeat(MAX_HEADER_BYTES)]), Err(HeaderError::TooWide));
+
+    let long = "é".repeat(MAX_CUSTOM_NAME_BYTES);
+    let columns = columns(&["email", &long, &long]);
+    let names: Vec<&str> =
+        columns.iter().filter_map(|c| if let Target::Custom(name) = &c.target { Some(&**name) } else { None }).collect();
+    assert_eq!(names, ["é".repeat(50), format!("{}_2", "é".repeat(49))]);
+}
+
+#[test]
+fn spare_names_are_free() {
+    let columns = columns(&["email", "Phone", "Phone", "Website"]);
+    assert_eq!(targets(&columns), ["email", "phone", "+Phone", "company_website"]);
+    assert_eq!(
+        (columns.spare_name(Field::Phone), columns.spare_name(Field::CompanyWebsite)),
+        ("Phone_2".into(), "Website".into())
+    );
+}

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::Faults;
+use crate::{Faults, Input};
 use crate::address::{Domain, Email, LinkedinUrl, Phone, parse_url};
 use crate::text::fold;
 
@@ -194,6 +194,12 @@ impl LeadInput {
             faults.add("/email", "a lead needs an e-mail address, a LinkedIn URL or a phone");
         }
         profile
+    }
+}
+
+impl Input for LeadInput {
+    fn note_faults(&self, faults: &mut Faults) {
+        self.clone().parse(faults);
     }
 }
 

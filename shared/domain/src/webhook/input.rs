@@ -67,6 +67,10 @@ impl WebhookInput {
     }
 }
 
+/// The rules of URLs depend on the deployment, so they are judged where its settings are known.
+impl crate::Input for WebhookInput {}
+impl crate::Input for ReplayInput {}
+
 /// What a tenant can set of an endpoint; a patch changes parts of it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

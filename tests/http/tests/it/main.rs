@@ -9,4 +9,5 @@ mod keys;
 mod leads;
 mod limits;
 mod openapi;
+mod samples;
 mod support;

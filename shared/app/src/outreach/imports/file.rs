@@ -59,10 +59,10 @@ pub(super) async fn beginning(objects: &dyn ObjectStore, import: &ImportRecord, 
     Ok((sample, false))
 }
 
-/// A file that is gone or was replaced stays so; anything else may pass.
+/// A file that was replaced stays so; anything else may pass.
 fn unreadable(e: ObjectError) -> Halt {
     match e {
-        ObjectError::NotFound(_) => Halt::Unusable("the file is no longer there; upload it again".to_owned()),
+        ObjectError::NotFound(_) => Halt::FileMissing,
         ObjectError::Changed(_) => Halt::Unusable("the uploaded file was replaced after its import had been started".to_owned()),
         other => Halt::Error(stored(other)),
     }

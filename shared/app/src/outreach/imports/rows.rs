@@ -36,9 +36,6 @@ impl Refusal {
     }
 }
 
-/// The longest statement of consent, in characters.
-const CONSENT_MAX: usize = 1_000;
-
 /// Where the parser of leads reports which field's faults.
 const POINTERS: [(&str, Field); 17] = [
     ("/email", Field::Email),
@@ -92,7 +89,6 @@ pub(super) fn judge(columns: &Columns, row: &Row) -> Result<RowLead, Refusal> {
 fn parse(columns: &Columns, raw: &RawLead<'_>, spare: &[Field]) -> (LeadProfile, Vec<Fault>) {
     let mut faults = Faults::new();
     let profile = input(columns, raw, spare).parse(&mut faults);
-    faults.text("/consent", raw.get(Field::Consent).unwrap_or_default(), 0, CONSENT_MAX);
     (profile, faults.into_vec())
 }
 
@@ -214,7 +210,7 @@ mod tests {
         assert_eq!(refused(&["", "Ada", "555-0123", "nope"]), format!("{phone}; {linkedin}"));
         let long = "x".repeat(5_001);
         assert_eq!(refused(&["a@example.com", &long]), "Full Name: must have 0 to 300 characters, not 5001");
-        assert_eq!(refused(&["a@example.com", "", "", "", "", &long]), "Consent: must have 0 to 1000 characters, not 5001");
+        assert_eq!(refused(&["a@example.com", "", "", "", "", &long]), "Consent: must have at most 5000 bytes, not 5003");
         assert_eq!(refused(&["a@example.com", "", "", "", "", "", &long]), "Plan: must have at most 5000 bytes, not 5003");
         assert_eq!(
             refused(&["nope", &long]),

@@ -34,6 +34,7 @@ pub enum WorkOutcome {
 pub(super) enum Halt {
     Superseded,
     OutOfTime,
+    FileMissing,
     /// The file as a whole cannot be imported; a sentence for whoever sent it.
     Unusable(String),
     Error(Error),
@@ -76,6 +77,9 @@ impl Budget {
     }
 }
 
+/// For so long, in milliseconds, a file that is not there is looked for again: it was there when the import began, and S3 tells
+/// a missing object and a missing permission apart only to those who may list the bucket.
+const LOOKED_FOR_MS: i64 = 3_600_000;
 /// Refused rows that are put together within seconds, in bytes.
 const QUICKLY_MERGED: u64 = 64 * 1024 * 1024;
 
@@ -105,23 +109,24 @@ pub async fn work(app: &App, job: ImportJob, deadline: Instant) -> Result<WorkOu
     }
     let id = Uuid::new_v4().simple().to_string();
     let mut run = Run { app, table, import, version, id, budget: Budget::until(deadline) };
-    let halt = match run.go().await {
-        Ok(()) => return Ok(WorkOutcome::Ended),
-        Err(Halt::Unusable(reason)) => match run.fail(reason).await {
-            Ok(()) => return Ok(WorkOutcome::Ended),
-            Err(halt) => halt,
-        },
-        Err(halt) => halt,
+    let done = match run.go().await {
+        Err(Halt::FileMissing) if app.now().since(run.import.created_at) > LOOKED_FOR_MS => {
+            run.fail("the file is no longer there; import it again".to_owned()).await
+        }
+        Err(Halt::Unusable(reason)) => run.fail(reason).await,
+        done => done,
     };
-    match halt {
-        Halt::Superseded => Ok(WorkOutcome::Superseded),
-        Halt::OutOfTime => {
+    match done {
+        Ok(()) => Ok(WorkOutcome::Ended),
+        Err(Halt::Superseded) => Ok(WorkOutcome::Superseded),
+        Err(Halt::OutOfTime) => {
             let body = serde_json::to_string(&job).map_err(|e| Error::Internal(e.to_string()))?;
             app.import_queue().send(Message::now(body)).await.map_err(|e| Error::Unavailable(e.to_string()))?;
             Ok(WorkOutcome::Continued)
         }
-        Halt::Unusable(reason) => Err(Error::Internal(reason)),
-        Halt::Error(e) => Err(e),
+        Err(Halt::FileMissing) => Err(Error::Unavailable(format!("{} is not there", run.import.source))),
+        Err(Halt::Unusable(reason)) => Err(Error::Internal(reason)),
+        Err(Halt::Error(e)) => Err(e),
     }
 }
 

@@ -8,7 +8,8 @@
 //!
 //! The places are counted in the table: 2 write units for an endpoint's share of a batch, from its first attempt there to its
 //! last. They are forgotten after a minute, so a worker that dies blocks its places for no longer. A message that finds no
-//! place comes back later, which costs none of its delivery's attempts.
+//! place comes back later, which costs none of its delivery's attempts; the longer it has waited already the later, so that
+//! asking stays cheap however much is waiting.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
@@ -35,7 +36,11 @@ const UNRESPONSIVE: u64 = 2;
 const UNRESPONSIVE_TOTAL: u64 = 15;
 
 /// How often a place is asked for before the message is put off: those of endpoints that answer become free all the time.
-const TRIES: u32 = 4;
+const TRIES: u32 = 3;
+/// Shortest and longest wait, in milliseconds on average, of a message that found no place.
+const WAIT: (i64, i64) = (2_000, 40_000);
+/// The same for an endpoint that does not answer.
+const UNRESPONSIVE_WAIT: (i64, i64) = (20_000, 600_000);
 /// The longest wait for the rate limit: SQS delays a message by 15 minutes at most.
 const MAX_WAIT_SECS: u64 = 900;
 
@@ -60,9 +65,9 @@ impl Rooms {
         Arc::clone(rooms.entry(id).or_default())
     }
 
-    /// Asks for an attempt: first the endpoint's own rate limit, then for a place. `None` lets it in, and [`Rooms::leave`] is to be
-    /// called after it; otherwise it is to come back after the time given.
-    pub(super) async fn enter(&self, app: &App, endpoint: &WebhookRecord) -> Result<Option<Duration>> {
+    /// Asks for an attempt, which has been `waiting` for so many milliseconds: first the endpoint's own rate limit, then for a
+    /// place. `None` lets it in, and [`Rooms::leave`] is to be called after it; otherwise it is to come back after the time given.
+    pub(super) async fn enter(&self, app: &App, endpoint: &WebhookRecord, waiting: i64) -> Result<Option<Duration>> {
         if let Some(wait) = over_the_rate(app, endpoint).await? {
             return Ok(Some(wait));
         }
@@ -73,11 +78,10 @@ impl Rooms {
             room.full = room.places.is_empty();
         }
         if room.full {
+            let (least, most) = if endpoint.responsive == Some(false) { UNRESPONSIVE_WAIT } else { WAIT };
+            let wait = waiting.clamp(least, most);
             // Random, so that those who wait do not come back together.
-            return Ok(Some(match endpoint.responsive {
-                Some(false) => between(10_000, 30_000),
-                Some(true) | None => between(1_000, 3_000),
-            }));
+            return Ok(Some(between(wait / 2, wait * 3 / 2)));
         }
         room.attempts += 1;
         Ok(None)
@@ -116,7 +120,7 @@ async fn take_places(app: &App, endpoint: &WebhookRecord) -> Result<Vec<Place>> 
                 return Ok(vec![place]);
             }
             if attempt < TRIES {
-                tokio::time::sleep(between(60, 180)).await;
+                tokio::time::sleep(between(60, 240)).await;
             }
         }
         return Ok(Vec::new());

@@ -110,7 +110,8 @@ impl Deliverer {
             (Some(_), None) => return bury(app, found, "not sent: the event is no longer kept").await,
             (Some(_), Some(_)) => return bury(app, found, "not sent: the endpoint is disabled").await,
         };
-        if let Some(wait) = self.rooms.enter(app, &endpoint).await? {
+        let waiting = now.since(found.value.last_heard_of());
+        if let Some(wait) = self.rooms.enter(app, &endpoint, waiting).await? {
             return postpone(app, found, wait).await;
         }
         let outcome = attempt(app, found, &endpoint, &event, self.limits).await;

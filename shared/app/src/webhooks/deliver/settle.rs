@@ -62,7 +62,7 @@ pub(super) async fn settle(
         && let Err(e) = send_later(app, &delivery.job(), wait).await
     {
         // It is recorded and on the due-index, so the scheduler will see to it.
-        tracing::warn!(delivery_id = %delivery.id, error = e.internal_detail(), "a retry could not be queued");
+        tracing::warn!(delivery_id = %delivery.id, error = e.for_the_log(), "a retry could not be queued");
     }
     Ok(())
 }
