@@ -1,6 +1,6 @@
 # The commands a newcomer runs. Each brings .local/venv up to date first; see infra/local.
 .DEFAULT_GOAL := help
-.PHONY: help up down logs key test bench build venv
+.PHONY: help up down logs key test bench build openapi venv
 
 AXLE := PYTHONPATH=infra/local .local/venv/bin/python -m axle
 
@@ -11,6 +11,7 @@ help:
 	@echo "make key     create an API key: NAME=... SCOPES=a,b PLAN=... LIMITS='{...}' ENTITY=<id>|new"
 	@echo "make test    everything that has to pass, end-to-end tests on a stack of their own included"
 	@echo "make build   release binaries for AWS (ARCH=arm64|x86_64); then: sam build && sam deploy"
+	@echo "make openapi write functions/docs/openapi.json anew from the routes"
 	@echo "make bench   measure cold starts, requests and imports (BENCH='cold --quick': only that)"
 
 venv:
@@ -33,6 +34,9 @@ test: venv
 
 build: venv
 	@$(AXLE) build
+
+openapi:
+	@AXLE_UPDATE=1 cargo test -q -p axle-http-tests openapi
 
 bench: venv
 	@$(AXLE) build --bench

@@ -35,8 +35,9 @@ const UNRESPONSIVE: u64 = 2;
 /// Workers that all endpoints which do not answer may occupy together.
 const UNRESPONSIVE_TOTAL: u64 = 15;
 
-/// How often a place is asked for before the message is put off: those of endpoints that answer become free all the time.
-const TRIES: u32 = 3;
+/// How often a place is asked for before the message is put off: those of endpoints that answer become free all the time. No
+/// more, as whoever waits here keeps a worker from others.
+const TRIES: u32 = 2;
 /// Shortest and longest wait, in milliseconds on average, of a message that found no place.
 const WAIT: (i64, i64) = (2_000, 40_000);
 /// The same for an endpoint that does not answer.
@@ -120,7 +121,7 @@ async fn take_places(app: &App, endpoint: &WebhookRecord) -> Result<Vec<Place>> 
                 return Ok(vec![place]);
             }
             if attempt < TRIES {
-                tokio::time::sleep(between(60, 240)).await;
+                tokio::time::sleep(between(50, 150)).await;
             }
         }
         return Ok(Vec::new());

@@ -1,0 +1,296 @@
+"""Every permission of every function is needed: with any one of them taken away, live, some operation of the function fails.
+
+The other direction, that the functions have all they need, is shown by all other tests (`test_no_function_was_denied_anything`).
+"""
+
+import contextlib
+import copy
+import json
+import os
+import time
+import uuid
+
+import pytest
+import requests
+
+from axle.stack import ROOT
+from conftest import Receiver
+from leadfiles import finished, lead_file, pages, refused_rows, start_csv
+
+pytestmark = [pytest.mark.last(order=3),
+              pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="finds the functions' processes in /proc")]
+
+# What Lambda's pollers do in the name of a function's role. The emulator does not check these; on AWS no batch would arrive
+# without them, and a stream's mapping cannot be created without its on-failure destination.
+POLLERS = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "dynamodb:DescribeStream", "dynamodb:GetRecords",
+           "dynamodb:GetShardIterator", "dynamodb:ListStreams"}
+
+
+def as_list(value):
+    return value if isinstance(value, list) else [value]
+
+
+def one_permission(action: str) -> str:
+    """On AWS, `SendMessage` allows batches, too; the emulator asks for the batch's own name. So both come and go together."""
+    return "sqs:SendMessage" if action == "sqs:SendMessageBatch" else action
+
+
+def permissions(document: dict) -> list[tuple[str, str]]:
+    found = []
+    for statement in document["Statement"]:
+        for action in as_list(statement["Action"]):
+            for resource in as_list(statement["Resource"]):
+                by_poller = action in POLLERS or "RelayDlq" in resource
+                if not by_poller and (one_permission(action), resource) not in found:
+                    found.append((one_permission(action), resource))
+    return found
+
+
+def without(document: dict, action: str, resource: str) -> dict:
+    """The policy less one action on one resource."""
+    rest = []
+    for statement in document["Statement"]:
+        actions, resources = as_list(statement["Action"]), as_list(statement["Resource"])
+        taken = [name for name in actions if one_permission(name) == action]
+        for names, places in [([name for name in actions if name not in taken], resources),
+                              (taken, [place for place in resources if place != resource])]:
+            if names and places:
+                rest.append({**statement, "Action": names, "Resource": places})
+    return {**document, "Statement": rest}
+
+
+def test_a_policy_less_one_permission():
+    document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": ["a:A", "a:B"], "Resource": ["x", "y"]}]}
+    assert permissions(document) == [("a:A", "x"), ("a:A", "y"), ("a:B", "x"), ("a:B", "y")]
+    assert permissions(without(document, "a:A", "x")) == [("a:B", "x"), ("a:B", "y"), ("a:A", "y")]
+
+
+class World:
+    """What the functions are exercised with: a tenant, and ways to call workers directly, with messages that nobody else gets."""
+
+    def __init__(self, stack, aws, api, receiver, until):
+        self.stack, self.aws, self.api, self.receiver, self.until = stack, aws, api, receiver, until
+        self.count = 0
+
+    def email(self) -> str:
+        self.count += 1
+        return f"lead{self.count}-{uuid.uuid4().hex[:8]}@example.com"
+
+    def invoke(self, function: str, payload):
+        """Fails like the caller of the function would see it fail."""
+        answer = self.aws("lambda").invoke(FunctionName=self.stack.local.function_name(function), Payload=json.dumps(payload))
+        body = json.loads(answer["Payload"].read() or b"null")
+        assert "FunctionError" not in answer and not (body or {}).get("batchItemFailures"), body
+
+    def message(self, sample: str, body) -> dict:
+        event = json.loads((ROOT / "events" / sample).read_text())
+        event["Records"][0] |= {"body": json.dumps(body), "messageId": str(uuid.uuid4())}
+        return event
+
+    # -------------------------------------------------------------------- one exercise a function, named like it
+
+    def identity(self):
+        api = self.api
+        api.want(200, "GET", "/me")
+        key = api.want(201, "POST", "/api-keys", json={"name": "k", "scopes": ["leads:read"]})
+        assert pages(api, "/api-keys", "api_keys") and api.want(200, "GET", "/audit-log")["entries"]
+        api.want(200, "PATCH", f"/api-keys/{key['id']}", json={"name": "other"})
+        api.want(204, "DELETE", f"/api-keys/{key['id']}")
+        api.want(200, "GET", "/entities")
+
+    def leads(self):
+        api = self.api
+        lead = api.want(201, "POST", "/leads", json={"email": self.email()})
+        api.want(200, "GET", f"/leads/{lead['id']}")
+        assert api.want(200, "GET", "/leads")["leads"]
+        api.want(200, "PATCH", f"/leads/{lead['id']}", json={"title": "CTO"})
+        api.want(204, "DELETE", f"/leads/{lead['id']}")
+        start_csv(api, "email\nada@example.com\n")
+        assert refused_rows(api, self.refusing)
+        self.upload(b"email\nada@example.com\n")
+
+    def upload(self, body: bytes) -> dict:
+        """Starts the import of an uploaded file."""
+        upload = self.api.want(201, "POST", "/leads/import/uploads")
+        with requests.Session() as anonymous:
+            anonymous.trust_env = False
+            sent = anonymous.put(upload["url"], data=body, headers=upload["headers"], timeout=30)
+        assert sent.status_code == 200, sent.text
+        return self.api.want(202, "POST", "/leads/import", json={"upload_id": upload["upload_id"]})
+
+    def campaigns(self):
+        api = self.api
+        campaign = api.want(201, "POST", "/campaigns", json={"name": "x", "channels": ["email"]}, headers={"idempotency-key": uuid.uuid4().hex})
+        api.want(200, "GET", f"/campaigns/{campaign['id']}")
+        assert api.want(200, "GET", "/campaigns")["campaigns"]
+        api.want(200, "PATCH", f"/campaigns/{campaign['id']}", json={"name": "y"})
+        # A refused request gives its idempotency key back.
+        api.want(422, "POST", "/campaigns", json={"name": ""}, headers={"idempotency-key": uuid.uuid4().hex})
+
+    def webhooks(self):
+        api = self.api
+        webhook = api.want(201, "POST", "/webhooks", json={"url": self.receiver.url, "event_types": ["campaign.*"]})
+        path = f"/webhooks/{webhook['id']}"
+        assert api.want(200, "GET", f"{path}/secret")["secret"] == webhook["secret"]
+        assert api.want(200, "GET", "/webhooks")["webhooks"]
+        api.want(200, "PATCH", path, json={"description": "x"})
+        assert api.want(200, "GET", f"/webhooks/{self.webhook['id']}/deliveries")["deliveries"]
+        api.want(200, "POST", f"{path}/replay", json={"since": "2020-01-01T00:00:00Z", "only": "all"})
+        assert api.want(200, "POST", f"{path}/test")["delivered"]
+        api.want(204, "DELETE", path)
+
+    def insights(self):
+        assert self.api.want(200, "GET", "/events")["events"]
+
+    def event_relay(self):
+        event = json.loads((ROOT / "events" / "stream-event.json").read_text())
+        job = copy.deepcopy(event["Records"][1])
+        job["dynamodb"]["NewImage"] |= {"job": {"S": "deliver"}, "job_body": {"S": json.dumps(
+            {"entity_id": str(uuid.uuid4()), "delivery_id": str(uuid.uuid4())})}}
+        event["Records"].append(job)
+        self.invoke("event-relay", event)
+
+    def import_worker(self):
+        campaign = self.campaign["id"]
+        rows = f"email,title\n{self.email()},CTO\nada@example.com,{uuid.uuid4().hex}\nnobody(at)example.com,\n"
+        inline = self.api.want(202, "POST", "/leads/import", json={"csv": rows, "on_duplicate": "update", "campaign_id": campaign})
+        uploaded = self.upload(f"email\n{self.email()}\n".encode())
+        # More than fits into the time that the function has (see `short_timeouts`), so that it sends itself a message to go on.
+        long = start_csv(self.api, lead_file(unique=1_600, name=f"long{uuid.uuid4().hex[:8]}").text)
+        for started in (inline, uploaded, long):
+            body = {"entity_id": self.api.entity_id, "import_job_id": started["import_job_id"]}
+            self.invoke("import-worker", self.message("import-job.json", body))
+        for started in (inline, uploaded):
+            assert self.api.want(200, "GET", f"/leads/import/{started['import_job_id']}")["status"] == "completed"
+        assert self.api.want(200, "GET", f"/leads/import/{long['import_job_id']}")["status"] == "processing", "it needs more rows"
+
+    def webhook_dispatcher(self):
+        event = json.loads((ROOT / "events" / "sqs-dispatch.json").read_text())
+        envelope = json.loads(event["Records"][0]["body"])
+        envelope["detail"] |= {"id": str(uuid.uuid4()), "entity_id": self.api.entity_id, "occurred_at": "2100-01-01T00:00:00Z"}
+        self.invoke("webhook-dispatcher", self.message("sqs-dispatch.json", envelope))
+
+    def webhook_deliverer(self):
+        """One attempt that succeeds, and one that is to be tried again."""
+        for status in (200, 500):
+            self.receiver.answer_with(status)
+            body = {"entity_id": self.api.entity_id, "delivery_id": self.pending_delivery()["id"]}
+            self.invoke("webhook-deliverer", self.message("sqs-deliver.json", body))
+
+    def pending_delivery(self) -> dict:
+        lead = self.api.want(201, "POST", "/leads", json={"email": self.email()})
+        [event] = self.api.want(200, "GET", "/events", params={"lead_id": lead["id"]})["events"]
+        path = f"/webhooks/{self.webhook['id']}/deliveries"
+        return self.until(lambda: [record for record in self.api.want(200, "GET", path)["deliveries"] if record["event_id"] == event["id"]],
+                          "the delivery")[0]
+
+    def scheduler(self):
+        self.invoke("scheduler", {"sweep": "due"})
+
+    def make_something_due(self):
+        """Puts a delivery on the due-index, long overdue. It stays there: nobody takes its messages."""
+        record, past = self.pending_delivery(), "2026-01-05T09:30:00.000Z"
+        shard = uuid.UUID(record["id"]).int % 4
+        self.aws("dynamodb").update_item(
+            TableName=self.stack.outputs["TableName"],
+            Key={"pk": {"S": f"E#{self.api.entity_id}#DELIVERY#{record['id']}"}, "sk": {"S": "DELIVERY"}},
+            UpdateExpression="SET next_attempt_at = :past, gsi3pk = :shard, gsi3sk = :due", ConditionExpression="attribute_exists(pk)",
+            ExpressionAttributeValues={":past": {"S": past}, ":shard": {"S": f"DUE#{shard}"}, ":due": {"S": f"{past}#{record['id']}"}})
+
+
+def mappings_of(aws, stack, crates):
+    names = {stack.local.function_name(crate) for crate in crates}
+    found = aws("lambda").list_event_source_mappings()["EventSourceMappings"]
+    return [mapping["UUID"] for mapping in found if mapping["FunctionArn"].rpartition(":")[2] in names]
+
+
+@contextlib.contextmanager
+def paused(aws, uuids):
+    """Nobody takes from the queues: messages go where the test sends them."""
+    for mapping in uuids:
+        aws("lambda").update_event_source_mapping(UUID=mapping, Enabled=False)
+    try:
+        yield
+    finally:
+        for mapping in uuids:
+            aws("lambda").update_event_source_mapping(UUID=mapping, Enabled=True)
+
+
+@contextlib.contextmanager
+def short_timeouts(aws, stack, crates, seconds):
+    """The relay gives up on what it cannot send when its time is over; an import is continued by a message."""
+    names = [stack.local.function_name(crate) for crate in crates]
+    before = {name: aws("lambda").get_function_configuration(FunctionName=name)["Timeout"] for name in names}
+    try:
+        for name in names:
+            aws("lambda").update_function_configuration(FunctionName=name, Timeout=seconds)
+        yield
+    finally:
+        for name, timeout in before.items():
+            aws("lambda").update_function_configuration(FunctionName=name, Timeout=timeout)
+
+
+@pytest.fixture(scope="module")
+def world(stack, aws, connect, make_key, until):
+    made, receiver = make_key(), Receiver()
+    world = World(stack, aws, connect(made["api_key"], made["entity_id"]), receiver, until)
+    world.refusing = finished(world.api, until, start_csv(world.api, "email\nada@example.com\nnobody(at)example.com\n"))
+    world.campaign = world.api.want(201, "POST", "/campaigns", json={"name": "x", "channels": ["email"]})
+    queues = mappings_of(aws, stack, ["import-worker", "webhook-deliverer"])
+    assert len(queues) == 2
+    with paused(aws, queues), short_timeouts(aws, stack, ["event-relay", "import-worker"], 3):
+        world.webhook = world.api.want(201, "POST", "/webhooks", json={"url": receiver.url, "event_types": ["lead.created"]})
+        world.make_something_due()
+        yield world
+    receiver.close()
+
+
+FUNCTIONS = ["identity", "leads", "campaigns", "webhooks", "insights", "event-relay", "import-worker", "webhook-dispatcher",
+             "webhook-deliverer", "scheduler"]
+
+
+def test_every_function_with_a_policy_is_looked_at(stack, aws):
+    prefix, found = f"{stack.name}-", set()
+    for page in aws("lambda").get_paginator("list_functions").paginate():
+        for function in page["Functions"]:
+            role = function["Role"].rpartition("/")[2]
+            if function["FunctionName"].startswith(prefix) and aws("iam").list_role_policies(RoleName=role)["PolicyNames"]:
+                found.add(function["FunctionName"].removeprefix(prefix))
+    assert found == set(FUNCTIONS)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_every_permission_is_needed(world, aws, stack, kill_function, function_logs, function):
+    iam = aws("iam")
+    role = aws("lambda").get_function_configuration(FunctionName=stack.local.function_name(function))["Role"].rpartition("/")[2]
+    exercise = getattr(world, function.replace("-", "_"))
+    exercise()
+    superfluous = []
+    for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
+        document = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+        for action, resource in permissions(document):
+            iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(without(document, action, resource)))
+            kill_function(function)  # with what it has cached
+            since = time.time()
+            try:
+                noticed = not succeeds(exercise) or was_denied(function_logs(function, since=since - 1), action)
+            finally:
+                iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(document))
+            if not noticed:
+                superfluous.append(f"{action} on {resource}")
+    kill_function(function)
+    exercise()
+    assert not superfluous
+
+
+def succeeds(exercise) -> bool:
+    try:
+        exercise()
+    except (AssertionError, pytest.fail.Exception):
+        return False
+    return True
+
+
+def was_denied(lines, action) -> bool:
+    """Some failures hold nothing up, and so are only logged."""
+    return any("AccessDenied" in line and action.partition(":")[2] in line for line in lines)
