@@ -35,6 +35,10 @@ async fn openapi() -> Response {
     responses((status = 200, description = "The page.", body = String, content_type = "text/html")))]
 async fn reference() -> Response {
     let policy = "default-src 'none'; style-src 'unsafe-inline'";
-    let headers = [(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::CACHE_CONTROL, CACHE), (header::CONTENT_SECURITY_POLICY, policy)];
+    let headers = [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+        (header::CACHE_CONTROL, CACHE),
+        (header::CONTENT_SECURITY_POLICY, policy),
+    ];
     (headers, page::html()).into_response()
 }

@@ -66,20 +66,32 @@ fn render(api: &Value) -> String {
 
 fn each_operation(api: &Value) -> impl Iterator<Item = (&str, &str, &Value)> {
     const ORDER: [&str; 5] = ["get", "post", "put", "patch", "delete"];
-    api["paths"].as_object().into_iter().flatten().flat_map(move |(path, item)| {
-        ORDER.iter().filter_map(move |method| Some((path.as_str(), *method, item.get(*method)?)))
-    })
+    api["paths"]
+        .as_object()
+        .into_iter()
+        .flatten()
+        .flat_map(move |(path, item)| ORDER.iter().filter_map(move |method| Some((path.as_str(), *method, item.get(*method)?))))
 }
 
 fn show_operation(out: &mut String, path: &str, method: &str, operation: &Value) {
     let id = escape(text(operation, "operationId"));
-    let _ = write!(out, "<h3 id=\"{id}\">{}</h3><p><code><span class=\"m {method}\">{method}</span>{}</code></p>", escape(text(operation, "summary")), escape(path));
+    let _ = write!(
+        out,
+        "<h3 id=\"{id}\">{}</h3><p><code><span class=\"m {method}\">{method}</span>{}</code></p>",
+        escape(text(operation, "summary")),
+        escape(path)
+    );
     let _ = write!(out, "<p>{}</p><p>{}</p>", prose(text(operation, "description")), access(operation));
     let parameters: Vec<&Value> = operation["parameters"].as_array().into_iter().flatten().collect();
     if !parameters.is_empty() {
         let _ = write!(out, "<table><tr><th>Parameter</th><th>In</th><th>Type</th><th>What it is</th></tr>");
         for p in parameters {
-            let row = [format!("<code>{}</code>", escape(text(p, "name"))), escape(text(p, "in")), kind(&p["schema"]), prose(text(p, "description"))];
+            let row = [
+                format!("<code>{}</code>", escape(text(p, "name"))),
+                escape(text(p, "in")),
+                kind(&p["schema"]),
+                prose(text(p, "description")),
+            ];
             let _ = write!(out, "<tr><td>{}</td></tr>", row.join("</td><td>"));
         }
         let _ = write!(out, "</table>");
@@ -89,8 +101,10 @@ fn show_operation(out: &mut String, path: &str, method: &str, operation: &Value)
     }
     let _ = write!(out, "<table><tr><th>Answer</th><th>Body</th><th>When</th></tr>");
     for (status, response) in operation["responses"].as_object().unwrap_or(&Map::new()) {
-        let body = response["content"].as_object().and_then(|c| c.values().next()).map(|c| kind(&c["schema"])).unwrap_or_default();
-        let _ = write!(out, "<tr><td>{}</td><td>{body}</td><td>{}</td></tr>", escape(status), prose(text(response, "description")));
+        let body =
+            response["content"].as_object().and_then(|c| c.values().next()).map(|c| kind(&c["schema"])).unwrap_or_default();
+        let _ =
+            write!(out, "<tr><td>{}</td><td>{body}</td><td>{}</td></tr>", escape(status), prose(text(response, "description")));
     }
     let _ = write!(out, "</table>");
 }
@@ -99,7 +113,9 @@ fn access(operation: &Value) -> String {
     match operation["security"][0]["api_key"].as_array().map(Vec::as_slice) {
         None => "Public.".to_owned(),
         Some([]) => "Any credential.".to_owned(),
-        Some(scopes) => format!("Scope <code>{}</code>", scopes.iter().filter_map(Value::as_str).map(escape).collect::<Vec<_>>().join(" ")),
+        Some(scopes) => {
+            format!("Scope <code>{}</code>", scopes.iter().filter_map(Value::as_str).map(escape).collect::<Vec<_>>().join(" "))
+        }
     }
 }
 
@@ -112,7 +128,13 @@ fn show_properties(out: &mut String, schema: &Value) {
     let _ = write!(out, "<table><tr><th>Field</th><th>Type</th><th>What it is</th></tr>");
     for (name, property) in properties {
         let mark = if required.contains(&name.as_str()) { "" } else { " (optional)" };
-        let _ = write!(out, "<tr><td><code>{}</code>{mark}</td><td>{}</td><td>{}</td></tr>", escape(name), kind(property), prose(text(property, "description")));
+        let _ = write!(
+            out,
+            "<tr><td><code>{}</code>{mark}</td><td>{}</td><td>{}</td></tr>",
+            escape(name),
+            kind(property),
+            prose(text(property, "description"))
+        );
     }
     let _ = write!(out, "</table>");
 }
@@ -123,7 +145,12 @@ fn kind(schema: &Value) -> String {
         return format!("<a href=\"#schema-{0}\">{0}</a>", escape(name));
     }
     if let Some(choices) = schema["enum"].as_array() {
-        return choices.iter().filter_map(Value::as_str).map(|c| format!("<code>{}</code>", escape(c))).collect::<Vec<_>>().join(" | ");
+        return choices
+            .iter()
+            .filter_map(Value::as_str)
+            .map(|c| format!("<code>{}</code>", escape(c)))
+            .collect::<Vec<_>>()
+            .join(" | ");
     }
     for choice in ["oneOf", "anyOf"] {
         if let Some(branches) = schema[choice].as_array() {

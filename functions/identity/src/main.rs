@@ -9,9 +9,10 @@ use serde_json::{Value, json};
 async fn main() -> Result<(), Error> {
     axle_runtime::init_telemetry();
     let app = axle_runtime::app(&Env::read())?;
-    let router = axle_http::serve(app.clone(), identity::routes());
+    let built = std::sync::OnceLock::new();
     let handle = service_fn(|mut event: LambdaEvent<Value>| {
-        let (app, router) = (app.clone(), router.clone());
+        let app = app.clone();
+        let router = built.get_or_init(|| axle_http::serve(app.clone(), identity::routes())).clone();
         async move {
             match event.payload.get_mut("operator").map(Value::take) {
                 Some(request) => Ok(Box::pin(run_operator(&app, request)).await),

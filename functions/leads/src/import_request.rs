@@ -76,13 +76,16 @@ pub(crate) async fn read(query: QueryReader, body: RawBody) -> Result<ImportRequ
 fn read_csv(mut query: QueryReader, bytes: Bytes) -> Result<ImportRequest, ApiError> {
     let options = ImportOptions {
         dedupe: query.parsed("dedupe").unwrap_or(true),
-        on_duplicate: query.text("on_duplicate").and_then(|t| {
-            let parsed = on_duplicate(&t);
-            if parsed.is_none() {
-                query.fault("on_duplicate", ON_DUPLICATE);
-            }
-            parsed
-        }).unwrap_or_default(),
+        on_duplicate: query
+            .text("on_duplicate")
+            .and_then(|t| {
+                let parsed = on_duplicate(&t);
+                if parsed.is_none() {
+                    query.fault("on_duplicate", ON_DUPLICATE);
+                }
+                parsed
+            })
+            .unwrap_or_default(),
         campaign_id: query.parsed("campaign_id"),
         mapping: None,
     };

@@ -32,7 +32,12 @@ use crate::import_request::{FormBody, JsonBody, read};
         (FormBody = "multipart/form-data"),
     )),
     responses((status = 202, description = "The import is queued.", body = Started)))]
-pub(crate) async fn start(State(app): State<Arc<App>>, Caller(ctx): Caller, query: QueryReader, body: RawBody) -> Result<Reply, ApiError> {
+pub(crate) async fn start(
+    State(app): State<Arc<App>>,
+    Caller(ctx): Caller,
+    query: QueryReader,
+    body: RawBody,
+) -> Result<Reply, ApiError> {
     let request = read(query, body).await?;
     Ok(Reply(imports::start(&app, &ctx, request, |started| Answer::new(202, started)).await?))
 }
@@ -42,7 +47,12 @@ pub(crate) async fn start(State(app): State<Arc<App>>, Caller(ctx): Caller, quer
 /// For files beyond 4 MB: PUT the file to `url` with `headers`, then start the import with the `upload_id`.
 #[utoipa::path(post, path = "/leads/import/uploads", tag = "Leads", operation_id = "createImportUpload",
     security(("api_key" = ["leads:write"])), responses((status = 201, description = "Where to PUT the file.", body = Upload)))]
-pub(crate) async fn create_upload(State(app): State<Arc<App>>, Caller(ctx): Caller, query: QueryReader, body: RawBody) -> Result<Reply, ApiError> {
+pub(crate) async fn create_upload(
+    State(app): State<Arc<App>>,
+    Caller(ctx): Caller,
+    query: QueryReader,
+    body: RawBody,
+) -> Result<Reply, ApiError> {
     query.finish()?;
     axle_http::no_fields(&body.json()?)?;
     Ok(Reply(Answer::new(201, imports::create_upload(&app, &ctx).await?)?))
@@ -53,7 +63,12 @@ pub(crate) async fn create_upload(State(app): State<Arc<App>>, Caller(ctx): Call
 /// Every row ends as exactly one of created, updated, skipped and failed.
 #[utoipa::path(get, path = "/leads/import/{id}", tag = "Leads", operation_id = "getImport", security(("api_key" = ["leads:read"])),
     params(("id" = ImportJobId, Path)), responses((status = 200, description = "Where it stands.", body = ImportView)))]
-pub(crate) async fn get(State(app): State<Arc<App>>, Caller(ctx): Caller, Id(id): Id<ImportJobId>, query: QueryReader) -> Result<Reply, ApiError> {
+pub(crate) async fn get(
+    State(app): State<Arc<App>>,
+    Caller(ctx): Caller,
+    Id(id): Id<ImportJobId>,
+    query: QueryReader,
+) -> Result<Reply, ApiError> {
     query.finish()?;
     Ok(Reply::ok(imports::get(&app, &ctx, id).await?)?)
 }
@@ -67,7 +82,12 @@ pub(crate) async fn get(State(app): State<Arc<App>>, Caller(ctx): Caller, Id(id)
     responses(
         (status = 200, description = "The refused rows so far.", body = String, content_type = "text/csv"),
         (status = 303, description = "Where the refused rows can be downloaded.")))]
-pub(crate) async fn errors(State(app): State<Arc<App>>, Caller(ctx): Caller, Id(id): Id<ImportJobId>, query: QueryReader) -> Result<Response, ApiError> {
+pub(crate) async fn errors(
+    State(app): State<Arc<App>>,
+    Caller(ctx): Caller,
+    Id(id): Id<ImportJobId>,
+    query: QueryReader,
+) -> Result<Response, ApiError> {
     query.finish()?;
     Ok(match imports::errors(&app, &ctx, id).await? {
         ErrorsCsv::Inline(csv) => ([(header::CONTENT_TYPE, "text/csv; charset=utf-8")], csv).into_response(),

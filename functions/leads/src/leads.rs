@@ -22,7 +22,11 @@ use crate::model::{LeadOut, LeadPage, LeadPatch};
         (status = 201, description = "The lead.", body = LeadOut, headers(("ETag" = String)),
             links(("getLead" = (operation_id = "getLead", parameters(("id" = "$response.body#/id")))))),
         (status = 409, description = "Another lead has this address; its id is named.", content_type = "application/problem+json")))]
-pub(crate) async fn create(State(app): State<Arc<App>>, Caller(ctx): Caller, Body(input): Body<LeadInput>) -> Result<Reply, ApiError> {
+pub(crate) async fn create(
+    State(app): State<Arc<App>>,
+    Caller(ctx): Caller,
+    Body(input): Body<LeadInput>,
+) -> Result<Reply, ApiError> {
     let answer = leads::create(&app, &ctx, input, |lead| Ok(Answer::new(201, LeadOut::from(lead))?.with_etag(lead.version)));
     Ok(Reply(answer.await?))
 }
@@ -57,7 +61,12 @@ pub(crate) async fn list(State(app): State<Arc<App>>, Caller(ctx): Caller, mut q
 #[utoipa::path(get, path = "/leads/{id}", tag = "Leads", operation_id = "getLead", security(("api_key" = ["leads:read"])),
     params(("id" = LeadId, Path)),
     responses((status = 200, description = "The lead.", body = LeadOut, headers(("ETag" = String)))))]
-pub(crate) async fn get(State(app): State<Arc<App>>, Caller(ctx): Caller, Id(id): Id<LeadId>, query: QueryReader) -> Result<Reply, ApiError> {
+pub(crate) async fn get(
+    State(app): State<Arc<App>>,
+    Caller(ctx): Caller,
+    Id(id): Id<LeadId>,
+    query: QueryReader,
+) -> Result<Reply, ApiError> {
     query.finish()?;
     let lead = leads::get(&app, &ctx, id).await?;
     Ok(Reply::resource(LeadOut::from(&lead), lead.version)?)

@@ -56,9 +56,36 @@ pub struct LeadPage {
 
 impl From<&Versioned<LeadRecord>> for LeadOut {
     fn from(lead: &Versioned<LeadRecord>) -> Self {
-        let LeadRecord { entity_id: _, id, identity: _, moved: _, profile, status, tier, score, q: _, created_at, updated_at, made_by: _, changed_by: _ } =
-            lead.value.clone();
-        let LeadProfile { email, first_name, last_name, title, seniority, phone, linkedin_url, company, country, timezone, custom, source, consent } = profile;
+        let LeadRecord {
+            entity_id: _,
+            id,
+            identity: _,
+            moved: _,
+            profile,
+            status,
+            tier,
+            score,
+            q: _,
+            created_at,
+            updated_at,
+            made_by: _,
+            changed_by: _,
+        } = lead.value.clone();
+        let LeadProfile {
+            email,
+            first_name,
+            last_name,
+            title,
+            seniority,
+            phone,
+            linkedin_url,
+            company,
+            country,
+            timezone,
+            custom,
+            source,
+            consent,
+        } = profile;
         let axle_domain::lead::Company { name, domain, website, industry, size, location } = company;
         Self {
             id,

@@ -22,7 +22,12 @@ use crate::model::{DeliveryOut, DeliveryPage, ReplayOut};
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before."),
     ),
     responses((status = 200, description = "A page of deliveries.", body = DeliveryPage)))]
-pub(crate) async fn list(State(app): State<Arc<App>>, Caller(ctx): Caller, Id(id): Id<WebhookId>, mut query: QueryReader) -> Result<Reply, ApiError> {
+pub(crate) async fn list(
+    State(app): State<Arc<App>>,
+    Caller(ctx): Caller,
+    Id(id): Id<WebhookId>,
+    mut query: QueryReader,
+) -> Result<Reply, ApiError> {
     let (status, page) = (query.parsed("status"), query.page());
     query.finish()?;
     let found = webhooks::deliveries(&app, &ctx, id, status, page).await?;
@@ -35,7 +40,12 @@ pub(crate) async fn list(State(app): State<Arc<App>>, Caller(ctx): Caller, Id(id
 #[utoipa::path(post, path = "/webhooks/deliveries/{id}/replay", tag = "Webhooks", operation_id = "replayDelivery",
     security(("api_key" = ["webhooks:write"])), params(("id" = DeliveryId, Path)),
     responses((status = 200, description = "It is on its way.", body = ReplayOut)))]
-pub(crate) async fn replay(State(app): State<Arc<App>>, Caller(ctx): Caller, Id(id): Id<DeliveryId>, body: RawBody) -> Result<Reply, ApiError> {
+pub(crate) async fn replay(
+    State(app): State<Arc<App>>,
+    Caller(ctx): Caller,
+    Id(id): Id<DeliveryId>,
+    body: RawBody,
+) -> Result<Reply, ApiError> {
     no_fields(&body.json()?)?;
     Ok(Reply(webhooks::replay(&app, &ctx, id, |replayed| Answer::new(200, ReplayOut { replayed })).await?))
 }
@@ -46,7 +56,12 @@ pub(crate) async fn replay(State(app): State<Arc<App>>, Caller(ctx): Caller, Id(
 #[utoipa::path(post, path = "/webhooks/{id}/replay", tag = "Webhooks", operation_id = "replayDeliveries", request_body = ReplayInput,
     security(("api_key" = ["webhooks:write"])), params(("id" = WebhookId, Path)),
     responses((status = 200, description = "They are on their way.", body = ReplayOut)))]
-pub(crate) async fn replay_range(State(app): State<Arc<App>>, Caller(ctx): Caller, Id(id): Id<WebhookId>, Body(input): Body<ReplayInput>) -> Result<Reply, ApiError> {
+pub(crate) async fn replay_range(
+    State(app): State<Arc<App>>,
+    Caller(ctx): Caller,
+    Id(id): Id<WebhookId>,
+    Body(input): Body<ReplayInput>,
+) -> Result<Reply, ApiError> {
     let replayed = webhooks::replay_range(&app, &ctx, id, &input).await?;
     Ok(Reply::ok(ReplayOut { replayed })?)
 }

@@ -18,7 +18,11 @@ use crate::model::{TestInput, TestOut, WebhookOut, WebhookPage, WebhookPatch, We
     security(("api_key" = ["webhooks:write"])),
     responses((status = 201, description = "The endpoint with its signing secret.", body = WebhookWithSecretOut,
         links(("getWebhook" = (operation_id = "getWebhook", parameters(("id" = "$response.body#/id"))))))))]
-pub(crate) async fn create(State(app): State<Arc<App>>, Caller(ctx): Caller, Body(input): Body<WebhookInput>) -> Result<Reply, ApiError> {
+pub(crate) async fn create(
+    State(app): State<Arc<App>>,
+    Caller(ctx): Caller,
+    Body(input): Body<WebhookInput>,
+) -> Result<Reply, ApiError> {
     let answer = webhooks::create(&app, &ctx, input, |webhook, secret| {
         let body = WebhookWithSecretOut { secret: Some(secret.to_owned()), webhook: WebhookOut::from(webhook) };
         Ok(Answer::new(201, body)?.with_etag(webhook.version).with_secrets(&["secret"]))
@@ -46,7 +50,12 @@ pub(crate) async fn list(State(app): State<Arc<App>>, Caller(ctx): Caller, mut q
 #[utoipa::path(get, path = "/webhooks/{id}", tag = "Webhooks", operation_id = "getWebhook", security(("api_key" = ["webhooks:read"])),
     params(("id" = WebhookId, Path)),
     responses((status = 200, description = "The endpoint.", body = WebhookOut, headers(("ETag" = String)))))]
-pub(crate) async fn get(State(app): State<Arc<App>>, Caller(ctx): Caller, Id(id): Id<WebhookId>, query: QueryReader) -> Result<Reply, ApiError> {
+pub(crate) async fn get(
+    State(app): State<Arc<App>>,
+    Caller(ctx): Caller,
+    Id(id): Id<WebhookId>,
+    query: QueryReader,
+) -> Result<Reply, ApiError> {
     query.finish()?;
     let webhook = webhooks::get(&app, &ctx, id).await?;
     Ok(Reply::resource(WebhookOut::from(&webhook), webhook.version)?)
@@ -93,7 +102,12 @@ pub(crate) async fn delete(
 #[utoipa::path(post, path = "/webhooks/{id}/test", tag = "Webhooks", operation_id = "testWebhook", request_body = TestInput,
     security(("api_key" = ["webhooks:write"])), params(("id" = WebhookId, Path)),
     responses((status = 200, description = "What came of it.", body = TestOut)))]
-pub(crate) async fn test(State(app): State<Arc<App>>, Caller(ctx): Caller, Id(id): Id<WebhookId>, Body(input): Body<TestInput>) -> Result<Reply, ApiError> {
+pub(crate) async fn test(
+    State(app): State<Arc<App>>,
+    Caller(ctx): Caller,
+    Id(id): Id<WebhookId>,
+    Body(input): Body<TestInput>,
+) -> Result<Reply, ApiError> {
     let outcome = webhooks::test(&app, &ctx, id, input.event_type.as_deref()).await?;
     Ok(Reply::ok(TestOut::from(outcome))?)
 }

@@ -13,7 +13,12 @@ use crate::model::{RotateInput, SecretOut, WebhookOut, WebhookWithSecretOut};
 #[utoipa::path(get, path = "/webhooks/{id}/secret", tag = "Webhooks", operation_id = "getWebhookSecret",
     security(("api_key" = ["webhooks:write"])), params(("id" = WebhookId, Path)),
     responses((status = 200, description = "The current secret.", body = SecretOut)))]
-pub(crate) async fn show(State(app): State<Arc<App>>, Caller(ctx): Caller, Id(id): Id<WebhookId>, query: QueryReader) -> Result<Reply, ApiError> {
+pub(crate) async fn show(
+    State(app): State<Arc<App>>,
+    Caller(ctx): Caller,
+    Id(id): Id<WebhookId>,
+    query: QueryReader,
+) -> Result<Reply, ApiError> {
     query.finish()?;
     let secret = webhooks::secret(&app, &ctx, id).await?;
     Ok(Reply::ok(SecretOut { secret })?)
@@ -25,7 +30,12 @@ pub(crate) async fn show(State(app): State<Arc<App>>, Caller(ctx): Caller, Id(id
 #[utoipa::path(post, path = "/webhooks/{id}/rotate-secret", tag = "Webhooks", operation_id = "rotateWebhookSecret",
     security(("api_key" = ["webhooks:write"])), params(("id" = WebhookId, Path)), request_body = RotateInput,
     responses((status = 200, description = "The endpoint with its new secret.", body = WebhookWithSecretOut)))]
-pub(crate) async fn rotate(State(app): State<Arc<App>>, Caller(ctx): Caller, Id(id): Id<WebhookId>, Body(input): Body<RotateInput>) -> Result<Reply, ApiError> {
+pub(crate) async fn rotate(
+    State(app): State<Arc<App>>,
+    Caller(ctx): Caller,
+    Id(id): Id<WebhookId>,
+    Body(input): Body<RotateInput>,
+) -> Result<Reply, ApiError> {
     let answer = webhooks::rotate_secret(&app, &ctx, id, input.overlap_seconds, |webhook, secret| {
         let body = WebhookWithSecretOut { secret: Some(secret.to_owned()), webhook: WebhookOut::from(webhook) };
         Ok(Answer::new(200, body)?.with_etag(webhook.version).with_secrets(&["secret"]))

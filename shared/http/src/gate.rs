@@ -174,7 +174,8 @@ async fn run(app: &App, mut ctx: Ctx, call: &Call, mut request: Request, next: N
         Err(e) => return ApiError(e).into_response(),
     };
     match claim(app, &ctx, call, &key, request).await {
-        Ok(Claiming::Work(mut request, claim)) => {
+        Ok(Claiming::Work(request, claim)) => {
+            let mut request = *request;
             let claim = Arc::new(claim);
             ctx.idempotency = Some(Arc::clone(&claim));
             request.extensions_mut().insert(Caller(ctx));
@@ -190,7 +191,7 @@ async fn run(app: &App, mut ctx: Ctx, call: &Call, mut request: Request, next: N
 }
 
 enum Claiming {
-    Work(Request, IdempotencyClaim),
+    Work(Box<Request>, IdempotencyClaim),
     Replay(Answer),
 }
 
@@ -226,7 +227,10 @@ async fn claim(app: &App, ctx: &Ctx, call: &Call, key: &str, request: Request) -
     let record = IdempotencyKey { entity_id: ctx.entity_id, hash };
     let owner = axle_domain::id::v7_at(ctx.now, axle_domain::id::entropy()).to_string();
     match app.table().await.claim(&record, &fingerprint, &owner, ctx.now).await? {
-        Claimed::Mine(claim) => Ok(Claiming::Work(Request::from_parts(parts, Body::from(bytes)), IdempotencyClaim::new(claim))),
+        Claimed::Mine(claim) => {
+            let request = Request::from_parts(parts, Body::from(bytes));
+            Ok(Claiming::Work(Box::new(request), IdempotencyClaim::new(claim)))
+        }
         Claimed::Answered(kept) => Ok(Claiming::Replay(kept.into())),
         Claimed::OtherBody => Err(Error::invalid("", "the Idempotency-Key was used with another body before")),
         Claimed::Running(secs) => Err(Error::StillRunning(secs)),

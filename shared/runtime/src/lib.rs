@@ -9,7 +9,7 @@ pub use lambda_runtime::Error;
 pub use parts::{app, event_bridge, sqs_queue};
 pub use telemetry::init as init_telemetry;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use axle_app::App;
@@ -21,21 +21,27 @@ use serde::de::DeserializeOwned;
 /// Time that a worker keeps for saying goodbye: checkpoints, logs, the answer itself.
 const MARGIN: Duration = Duration::from_millis(1_500);
 
-/// Serves a router behind API Gateway.
+/// Serves a router behind API Gateway. The router is put together when the first request comes, not at the start: it holds the
+/// description of every operation, and an environment that is only warmed up should not pay for that.
 ///
 /// # Errors
 /// A missing environment variable, or a runtime API that cannot be reached.
-pub async fn serve<R>(router: impl FnOnce(Arc<App>) -> R) -> Result<(), Error>
+pub async fn serve<R>(router: impl Fn(Arc<App>) -> R) -> Result<(), Error>
 where
-    R: lambda_http::tower::Service<lambda_http::Request> + Send + 'static,
-    R: Clone,
+    R: lambda_http::tower::Service<lambda_http::Request> + Clone + Send + 'static,
     R::Response: lambda_http::IntoResponse + Send + 'static,
-    R::Error: std::fmt::Debug + Into<lambda_runtime::Diagnostic> + Send,
+    R::Error: std::fmt::Debug + Into<Error> + Send,
     R::Future: Send + 'static,
 {
     telemetry::init();
     let app = parts::app(&Env::read())?;
-    lambda_http::run(router(app)).await
+    let built = OnceLock::new();
+    let answer = |request: lambda_http::Request| {
+        let router: &R = built.get_or_init(|| router(Arc::clone(&app)));
+        let pending = router.clone().oneshot(request);
+        async move { pending.await.map_err(Into::into) }
+    };
+    lambda_http::run(lambda_http::service_fn(answer)).await
 }
 
 /// Runs a worker: `handle` gets the app, the event, and the instant by which it should have ended.

@@ -225,7 +225,12 @@ impl Record for MemberRecord {
 
 impl Table {
     /// A page of a tenant's members, oldest first.
-    pub async fn members(&self, entity: EntityId, after: Option<&str>, limit: usize) -> Result<(Vec<MemberRecord>, Option<String>)> {
+    pub async fn members(
+        &self,
+        entity: EntityId,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<(Vec<MemberRecord>, Option<String>)> {
         let listing = Listing { index: None, partitions: vec![format!("E#{entity}#MEMBERS")], ascending: true };
         let page = self.page(&listing, &Span::default(), after, &Filter::default(), limit).await?;
         let records: Result<Vec<_>> = page.items.into_iter().map(|item| from_item::<MemberRecord>(item, None)).collect();
@@ -233,7 +238,13 @@ impl Table {
     }
 
     /// A page of the tenants that a tenant has made, newest first.
-    pub async fn entities_made_by(&self, entity: EntityId, after: Option<&str>, limit: usize, now: Time) -> Result<(Vec<EntityRecord>, Option<String>)> {
+    pub async fn entities_made_by(
+        &self,
+        entity: EntityId,
+        after: Option<&str>,
+        limit: usize,
+        now: Time,
+    ) -> Result<(Vec<EntityRecord>, Option<String>)> {
         let listing = Listing { index: Some("gsi1"), partitions: vec![EntityRecord::made_by(entity)], ascending: false };
         let page = self.page(&listing, &Span::default(), after, &Filter::default(), limit).await?;
         let ids = page.items.iter().filter_map(|item| crate::item::text(item, "id")?.parse::<EntityId>().ok());

@@ -109,6 +109,13 @@ impl Table {
         let update = update.when("attribute_exists(pk)").value(":r", AttributeValue::Bool(responsive));
         self.update(&WebhookRecord::key_of(entity, id), update).await.map(drop)
     }
+
+    /// Notes that an endpoint lets an attempt wait, before it is known how that ends. Otherwise like
+    /// [`mark_webhook`](Self::mark_webhook).
+    pub async fn mark_unresponsive(&self, entity: EntityId, id: WebhookId) -> Result<()> {
+        let update = Update::new("SET responsive = :r").when("attribute_exists(pk)").value(":r", AttributeValue::Bool(false));
+        self.update(&WebhookRecord::key_of(entity, id), update).await.map(drop)
+    }
 }
 
 impl Tx<'_> {

@@ -30,9 +30,7 @@ fn definition() -> Value {
     let names = ["pk", "sk", "gsi1pk", "gsi1sk", "gsi2pk", "gsi2sk", "gsi3pk", "gsi3sk"];
     let attributes: Vec<Value> = names.iter().map(|n| json!({"AttributeName": n, "AttributeType": "S"})).collect();
     let keys = |prefix: &str| json!([{"AttributeName": format!("{prefix}pk"), "KeyType": "HASH"}, {"AttributeName": format!("{prefix}sk"), "KeyType": "RANGE"}]);
-    let index = |name: &str, columns: &[&str]| {
-        json!({"IndexName": name, "KeySchema": keys(name), "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": columns}})
-    };
+    let index = |name: &str, columns: &[&str]| json!({"IndexName": name, "KeySchema": keys(name), "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": columns}});
     json!({
         "TableName": TestTable::NAME, "BillingMode": "PAY_PER_REQUEST", "AttributeDefinitions": attributes, "KeySchema": keys(""),
         "GlobalSecondaryIndexes": [index("gsi1", &LISTING), index("gsi2", &LISTING), index("gsi3", &DUE)],

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::template::check_template;
-use crate::{Faults, Input};
 use crate::address::Domain;
 use crate::lead::is_time_zone;
+use crate::{Faults, Input};
 
 /// Entries a list of the ICP can have.
 const LIST_MAX: usize = 200;

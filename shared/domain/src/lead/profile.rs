@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::{Faults, Input};
 use crate::address::{Domain, Email, LinkedinUrl, Phone, parse_url};
 use crate::text::fold;
+use crate::{Faults, Input};
 
 /// The company that a lead works for.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]

@@ -22,7 +22,8 @@ async fn a_campaign_is_created_read_listed_and_changed() {
     let read = api.get(&path).await;
     assert_eq!((read.json(), read.header("etag")), (campaign.clone(), Some("\"1\"")));
 
-    let changed = api.patch(&path, json!({"name": "South", "icp": {"industries": ["software"]}, "messaging": {"tone": "dry"}})).await;
+    let changed =
+        api.patch(&path, json!({"name": "South", "icp": {"industries": ["software"]}, "messaging": {"tone": "dry"}})).await;
     assert_eq!(changed.status, 200, "{}", changed.text);
     let changed = changed.json();
     assert_eq!((changed["name"].as_str(), &changed["icp"]["titles"]), (Some("South"), &json!(["CTO"])));
@@ -45,8 +46,13 @@ async fn every_fault_is_listed_and_nothing_is_made() {
     let mut pointers = bad.pointers();
     pointers.sort();
     assert_eq!(pointers, ["/channels/0", "/icp/company_size/min", "/name", "/nmae"]);
-    let bad = api.post("/campaigns", json!({"name": "x", "channels": ["email"], "agents": {"squad": ["plumber"]},
-        "messaging": {"sequence": [{"step": 1, "channel": "email", "subject": "a", "body": "line\n{{ lead.frist_name }}"}]}})).await;
+    let bad = api
+        .post(
+            "/campaigns",
+            json!({"name": "x", "channels": ["email"], "agents": {"squad": ["plumber"]},
+        "messaging": {"sequence": [{"step": 1, "channel": "email", "subject": "a", "body": "line\n{{ lead.frist_name }}"}]}}),
+        )
+        .await;
     assert_eq!(bad.pointers(), ["/messaging/sequence/0/body", "/agents/squad/0"]);
     assert!(bad.text.contains("line 2"));
     assert_eq!(api.get("/campaigns").await.json()["campaigns"], json!([]));

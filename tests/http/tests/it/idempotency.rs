@@ -39,7 +39,11 @@ async fn fifty_at_once_do_it_once() {
     let api = Api::new().await;
     let calls = (0..50).map(|_| api.post_with("/campaigns", json!({"name": "x", "channels": ["email"]}), &[(KEY, "race")]));
     let answers = futures_util::future::join_all(calls).await;
-    assert!(answers.iter().all(|a| a.status == 201 || a.status == 409), "{:?}", answers.iter().map(|a| a.status).collect::<Vec<_>>());
+    assert!(
+        answers.iter().all(|a| a.status == 201 || a.status == 409),
+        "{:?}",
+        answers.iter().map(|a| a.status).collect::<Vec<_>>()
+    );
     assert!(answers.iter().filter(|a| a.status == 409).all(|a| a.header("retry-after").is_some()));
     assert_eq!(answers.iter().filter(|a| a.status == 201 && a.header("idempotent-replayed").is_none()).count(), 1);
     assert_eq!(api.get("/campaigns").await.json()["campaigns"].as_array().unwrap().len(), 1);

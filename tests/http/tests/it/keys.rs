@@ -81,7 +81,10 @@ async fn an_expired_key_is_401() {
     assert_eq!(api.send_as(&key, "GET", "/leads", None).await.status, 200);
     api.world.clock.advance_secs(31);
     assert_eq!(api.send_as(&key, "GET", "/leads", None).await.status, 401);
-    assert_eq!(api.post("/api-keys", json!({"name": "k", "scopes": ["leads:read"], "expires_at": at})).await.pointers(), ["/expires_at"]);
+    assert_eq!(
+        api.post("/api-keys", json!({"name": "k", "scopes": ["leads:read"], "expires_at": at})).await.pointers(),
+        ["/expires_at"]
+    );
     let me = api.get("/me").await.json();
     assert_eq!((me["plan"].as_str(), me["entity"]["name"].as_str()), (Some("enterprise"), Some("Acme")));
 }
@@ -94,7 +97,8 @@ async fn tenants_and_members() {
     assert_eq!(made.status, 201, "{}", made.text);
     // The name is taken, so the slug has an ending of its own.
     assert!(made.json()["slug"].as_str().unwrap().starts_with("acme-"));
-    let ids: Vec<String> = api.pages("/entities?limit=1", "entities").await.iter().map(|e| e["id"].as_str().unwrap().to_owned()).collect();
+    let ids: Vec<String> =
+        api.pages("/entities?limit=1", "entities").await.iter().map(|e| e["id"].as_str().unwrap().to_owned()).collect();
     assert_eq!(ids, [own.clone(), id(&made)]);
 
     let members = format!("/entities/{own}/members");

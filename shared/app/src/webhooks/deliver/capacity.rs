@@ -28,20 +28,19 @@ use crate::error::Result;
 /// any moment, and takes these workers with it for one timeout; the others are enough for everybody else.
 const RESPONSIVE: u64 = 16;
 /// Workers that an endpoint which was never called may occupy.
-const UNKNOWN: u64 = 4;
-/// Workers that an endpoint which does not answer, or late, may occupy. More than one, so that a single lost packet does not
-/// keep it waiting.
-const UNRESPONSIVE: u64 = 2;
+const UNKNOWN: u64 = 2;
+/// Workers that an endpoint which does not answer, or late, may occupy.
+const UNRESPONSIVE: u64 = 1;
 /// Workers that all endpoints which do not answer may occupy together.
 const UNRESPONSIVE_TOTAL: u64 = 15;
 
 /// How often a place is asked for before the message is put off: those of endpoints that answer become free all the time. No
 /// more, as whoever waits here keeps a worker from others.
 const TRIES: u32 = 2;
-/// Shortest and longest wait, in milliseconds on average, of a message that found no place.
-const WAIT: (i64, i64) = (2_000, 40_000);
+/// The longest wait of a message that found no place, in milliseconds on average.
+const LONGEST_WAIT: i64 = 40_000;
 /// The same for an endpoint that does not answer.
-const UNRESPONSIVE_WAIT: (i64, i64) = (20_000, 600_000);
+const LONGEST_UNRESPONSIVE_WAIT: i64 = 600_000;
 /// The longest wait for the rate limit: SQS delays a message by 15 minutes at most.
 const MAX_WAIT_SECS: u64 = 900;
 
@@ -79,8 +78,11 @@ impl Rooms {
             room.full = room.places.is_empty();
         }
         if room.full {
-            let (least, most) = if endpoint.responsive == Some(false) { UNRESPONSIVE_WAIT } else { WAIT };
-            let wait = waiting.clamp(least, most);
+            let wait = match endpoint.responsive {
+                Some(true) => waiting.clamp(2_000, LONGEST_WAIT),
+                None => waiting.clamp(5_000, LONGEST_WAIT),
+                Some(false) => waiting.clamp(20_000, LONGEST_UNRESPONSIVE_WAIT),
+            };
             // Random, so that those who wait do not come back together.
             return Ok(Some(between(wait / 2, wait * 3 / 2)));
         }

@@ -11,12 +11,13 @@
 mod capacity;
 mod settle;
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axle_domain::Time;
-use axle_domain::event::Event;
 use axle_domain::webhook::{DeliveryStatus, EndpointStatus};
+use axle_providers::outbound::{Exchange, Request};
 use axle_providers::queue::{MAX_DELAY, Message};
 use axle_store::Versioned;
 use axle_store::deliveries::{AttemptRecord, DeliverJob, DeliveryRecord};
@@ -102,44 +103,52 @@ impl Deliverer {
             Standing::Due => {}
         }
         let endpoint_key = WebhookRecord::key_of(job.entity_id, found.value.webhook_id);
-        let endpoint = table.get::<WebhookRecord>(&endpoint_key, now);
-        let event = table.event(job.entity_id, found.value.event_id, now);
-        let (endpoint, event) = match tokio::try_join!(endpoint, event)? {
-            (Some(endpoint), Some(event)) if endpoint.value.status == EndpointStatus::Enabled => (endpoint.value, event),
-            (None, _) => return bury(app, found, "not sent: the endpoint was deleted").await,
-            (Some(_), None) => return bury(app, found, "not sent: the event is no longer kept").await,
-            (Some(_), Some(_)) => return bury(app, found, "not sent: the endpoint is disabled").await,
+        let endpoint = match table.get::<WebhookRecord>(&endpoint_key, now).await? {
+            Some(endpoint) if endpoint.value.status == EndpointStatus::Enabled => endpoint.value,
+            Some(_) => return bury(app, found, "not sent: the endpoint is disabled").await,
+            None => return bury(app, found, "not sent: the endpoint was deleted").await,
         };
         let waiting = now.since(found.value.last_heard_of());
         if let Some(wait) = self.rooms.enter(app, &endpoint, waiting).await? {
             return postpone(app, found, wait).await;
         }
-        let outcome = attempt(app, found, &endpoint, &event, self.limits).await;
+        let outcome = attempt(app, found, &endpoint, self.limits).await;
         self.rooms.leave(app, endpoint.id).await;
         outcome
     }
 }
 
-async fn attempt(
-    app: &App,
-    found: Versioned<DeliveryRecord>,
-    endpoint: &WebhookRecord,
-    event: &Event,
-    limits: Limits,
-) -> Result<()> {
-    let now = app.now();
+async fn attempt(app: &App, found: Versioned<DeliveryRecord>, endpoint: &WebhookRecord, limits: Limits) -> Result<()> {
+    let (table, now) = (app.table().await, app.now());
+    let Some(event) = table.event(endpoint.entity_id, found.value.event_id, now).await? else {
+        return bury(app, found, "not sent: the event is no longer kept").await;
+    };
     let secrets = sealed::live(app, endpoint, now).await?;
-    let request = message::request(&endpoint.url, event, &secrets, now, limits.timeout)?;
+    let request = message::request(&endpoint.url, &event, &secrets, now, limits.timeout)?;
     let Versioned { value: mut delivery, version } = found;
     delivery.claimed_until = Some(after(now, limits.claim()));
-    let Some(version) = app.table().await.put_delivery(&delivery, version).await? else {
+    let Some(version) = table.put_delivery(&delivery, version).await? else {
         // Another worker is at it. Should it die, somebody has to look again.
         return send_later(app, &delivery.job(), limits.claim()).await;
     };
-    let exchange = app.outbound().send(request).await;
+    let exchange = call(app, endpoint, request, limits).await;
     let responsive = exchange.duration < limits.soon();
     let (attempt, record) = message::read(exchange, now);
     settle::settle(app, Versioned { value: delivery, version }, endpoint, attempt, record, responsive).await
+}
+
+/// Makes the call. An endpoint that lets it wait is known to do so from then on, and not only when the time is up.
+async fn call(app: &App, endpoint: &WebhookRecord, request: Request, limits: Limits) -> Exchange {
+    let mut call = pin!(app.outbound().send(request));
+    if let Ok(exchange) = tokio::time::timeout(limits.soon(), &mut call).await {
+        return exchange;
+    }
+    if endpoint.responsive != Some(false)
+        && let Err(e) = app.table().await.mark_unresponsive(endpoint.entity_id, endpoint.id).await
+    {
+        tracing::warn!(webhook_id = %endpoint.id, error = %e, "an endpoint's state could not be noted");
+    }
+    call.await
 }
 
 /// Ends a delivery that cannot be attempted any more.
