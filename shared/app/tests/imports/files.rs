@@ -121,9 +121,9 @@ async fn a_file_that_is_gone_is_looked_for_again_before_the_import_fails() {
     let job = tenant.job(&tenant.request(Source::Upload(id), SKIP).await.unwrap());
     let clock = tenant.world.clock.clone();
     let without_it = tenant.another_app(Arc::new(move || clock.now()), MemoryObjects::default());
-    assert!(matches!(work(&without_it, job.clone(), in_a_minute()).await, Err(Error::Unavailable(_))));
+    assert!(matches!(work(&without_it, job.clone(), in_time()).await, Err(Error::Unavailable(_))));
     tenant.world.clock.advance_secs(2 * 3600);
-    assert_eq!(work(&without_it, job.clone(), in_a_minute()).await.unwrap(), WorkOutcome::Ended);
+    assert_eq!(work(&without_it, job.clone(), in_time()).await.unwrap(), WorkOutcome::Ended);
     assert_eq!(tenant.view(&job).await.status, ImportStatus::Failed);
 }
 

@@ -42,7 +42,7 @@ impl<F: Future> Future for Killed<F> {
 }
 
 async fn killed_after(tenant: &Tenant, job: &ImportJob, polls: u32) -> Option<WorkOutcome> {
-    let work = Box::pin(work(tenant.app(), job.clone(), in_a_minute()));
+    let work = Box::pin(work(tenant.app(), job.clone(), in_time()));
     Killed { work, polls }.await.map(|outcome| outcome.unwrap())
 }
 
@@ -109,7 +109,7 @@ async fn workers_that_die_before_any_write_lose_and_double_nothing() {
         let mut deaths = 0;
         for nth in (0..).step_by(17) {
             let (app, job) = (mortal(&tenant, nth), job.clone());
-            match tokio::spawn(async move { work(&app, job, in_a_minute()).await }).await {
+            match tokio::spawn(async move { work(&app, job, in_time()).await }).await {
                 Err(_) => deaths += 1,
                 Ok(outcome) => {
                     assert_eq!(outcome.unwrap(), WorkOutcome::Ended);
@@ -133,7 +133,7 @@ async fn workers_at_the_same_import_count_each_row_once() {
                 .map(|polls| {
                     let (app, job) = (tenant.app().clone(), job.clone());
                     tokio::spawn(async move {
-                        let work = Box::pin(async move { work(&app, job, in_a_minute()).await });
+                        let work = Box::pin(async move { work(&app, job, in_time()).await });
                         Killed { work, polls }.await
                     })
                 })

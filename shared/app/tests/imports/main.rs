@@ -84,7 +84,7 @@ impl Tenant {
     }
 
     async fn work(&self, job: &ImportJob) -> WorkOutcome {
-        work(self.app(), job.clone(), in_a_minute()).await.unwrap()
+        work(self.app(), job.clone(), in_time()).await.unwrap()
     }
 
     async fn view(&self, job: &ImportJob) -> ImportView {
@@ -130,8 +130,8 @@ impl Tenant {
     }
 }
 
-fn in_a_minute() -> Instant {
-    Instant::now() + Duration::from_secs(60)
+fn in_time() -> Instant {
+    Instant::now() + Duration::from_secs(600)
 }
 
 /// created, updated, skipped, failed
