@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
+use axle_app::App;
 use axle_app::outreach::imports::{ImportJob, WorkOutcome, work};
-use axle_app::{App, Error};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), axle_runtime::Error> {
@@ -16,7 +16,7 @@ async fn handle(app: Arc<App>, event: SqsEvent, deadline: Instant) -> Result<Sqs
     let app = &app;
     let import = async |job: ImportJob| {
         let (entity_id, import_job_id) = (job.entity_id, job.import_job_id);
-        let outcome = work(app, job, deadline).await.map_err(for_the_log)?;
+        let outcome = work(app, job, deadline).await.map_err(|e| e.for_the_log())?;
         tracing::info!(%entity_id, %import_job_id, ?outcome, "import worked on");
         match outcome {
             // The message is kept until the import has ended: should the other worker die, this one takes it up again.
@@ -25,10 +25,6 @@ async fn handle(app: Arc<App>, event: SqsEvent, deadline: Instant) -> Result<Sqs
         }
     };
     Ok(axle_messaging::sqs::run(event, |job, _| import(job)).await?)
-}
-
-fn for_the_log(e: Error) -> String {
-    e.internal_detail().map_or_else(|| e.to_string(), str::to_owned)
 }
 
 #[cfg(test)]

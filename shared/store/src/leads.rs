@@ -216,20 +216,6 @@ impl Table {
         Ok((leads, after))
     }
 
-    /// Which of these slots are taken, eventually consistent: for counts that are shown, never for decisions.
-    pub async fn taken_slots(&self, entity: EntityId, ids: &[LeadId]) -> Result<Vec<LeadId>> {
-        let keys: Vec<Key> = ids.iter().map(|id| LeadRecord::key_of(entity, *id)).collect();
-        let mut taken = Vec::new();
-        // Eight batches at a time: quick, without taking every connection.
-        for wave in keys.chunks(800) {
-            let reads = wave.chunks(100).map(|chunk| self.batch_get(chunk, Some("pk")));
-            for item in futures_util::future::try_join_all(reads).await?.into_iter().flatten() {
-                taken.extend(text(&item, "pk").and_then(|pk| pk.rsplit('#').next()).and_then(|id| id.parse::<LeadId>().ok()));
-            }
-        }
-        Ok(taken)
-    }
-
     /// The campaigns that a lead is in.
     pub async fn memberships(&self, entity: EntityId, lead: LeadId) -> Result<Vec<Versioned<MembershipRecord>>> {
         let items = self.partition(&LeadRecord::key_of(entity, lead).pk, "CAMPAIGN#", true).await?;

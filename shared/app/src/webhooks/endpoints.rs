@@ -8,10 +8,11 @@ use axle_store::webhooks::WebhookRecord;
 use axle_store::{CommitError, Versioned};
 use serde_json::{Value, json};
 
-use super::{audit, sealed};
+use super::sealed;
 use crate::answer::Answer;
 use crate::context::{App, Ctx};
 use crate::error::{Error, Result};
+use crate::identity::audit;
 use crate::outreach::leads::{changed_meanwhile, require_version};
 use crate::{PageRequest, Paged};
 
@@ -62,7 +63,7 @@ pub async fn create(
     let answer = answer(&endpoint, &secret.reveal())?;
     let mut tx = table.tx();
     tx.create("webhook", &endpoint.value);
-    tx.create("audit", &audit(ctx, "webhook.created", id, detail));
+    audit::note(ctx, &mut tx, "webhook.created", id, detail);
     ctx.keep(&mut tx, &answer);
     tx.commit().await?;
     Ok(answer)
@@ -132,7 +133,7 @@ pub async fn patch(
             WebhookRecord { url, event_types, description, rate_limit_per_second, status, updated_at: ctx.now, ..endpoint };
         let mut tx = app.table().await.tx();
         tx.replace("webhook", &endpoint, version);
-        tx.create("audit", &audit(ctx, "webhook.updated", id, detail));
+        audit::note(ctx, &mut tx, "webhook.updated", id, detail);
         match tx.commit().await {
             Ok(()) => return Ok(Versioned { value: endpoint, version: version + 1 }),
             Err(CommitError::Condition { .. }) if if_match.is_none() => {}
@@ -193,7 +194,7 @@ pub async fn delete(app: &App, ctx: &Ctx, id: WebhookId, if_match: Option<u64>) 
         require_version(version, if_match)?;
         let mut tx = app.table().await.tx();
         tx.delete("webhook", WebhookRecord::key_of(ctx.entity_id, id), version);
-        tx.create("audit", &audit(ctx, "webhook.deleted", id, json!({"host": host(&endpoint.url)})));
+        audit::note(ctx, &mut tx, "webhook.deleted", id, json!({"host": host(&endpoint.url)}));
         match tx.commit().await {
             Ok(()) => return Ok(()),
             Err(CommitError::Condition { .. }) if if_match.is_none() => {}

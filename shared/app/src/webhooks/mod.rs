@@ -23,23 +23,3 @@ pub use rotation::{rotate_secret, secret};
 pub use test_event::{TestOutcome, test};
 
 pub use axle_store::deliveries::DeliverJob;
-
-use axle_domain::WebhookId;
-use axle_domain::id::{entropy, v7_at};
-use axle_store::identity::AuditRecord;
-use serde_json::Value;
-
-use crate::context::Ctx;
-
-/// An entry of the audit log about an endpoint, to be put into the transaction that changes it.
-fn audit(ctx: &Ctx, action: &str, id: WebhookId, detail: Value) -> AuditRecord {
-    AuditRecord {
-        entity_id: ctx.entity_id,
-        id: v7_at(ctx.now, entropy()),
-        at: ctx.now,
-        actor: ctx.actor.clone(),
-        action: action.to_owned(),
-        subject_id: id.to_string(),
-        detail,
-    }
-}

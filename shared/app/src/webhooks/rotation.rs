@@ -6,10 +6,11 @@ use axle_store::Versioned;
 use axle_store::webhooks::WebhookRecord;
 use serde_json::json;
 
-use super::{audit, endpoints, sealed};
+use super::{endpoints, sealed};
 use crate::answer::Answer;
 use crate::context::{App, Ctx};
 use crate::error::{Error, Result};
+use crate::identity::audit;
 
 /// The current signing secret in clear.
 pub async fn secret(app: &App, ctx: &Ctx, id: WebhookId) -> Result<String> {
@@ -45,7 +46,7 @@ pub async fn rotate_secret(
     let answer = answer(&rotated, &secret.reveal())?;
     let mut tx = app.table().await.tx();
     tx.replace("webhook", &rotated.value, version);
-    tx.create("audit", &audit(ctx, "webhook.secret_rotated", id, json!({"overlap_seconds": overlap})));
+    audit::note(ctx, &mut tx, "webhook.secret_rotated", id, json!({"overlap_seconds": overlap}));
     ctx.keep(&mut tx, &answer);
     tx.commit().await?;
     Ok(answer)
