@@ -88,6 +88,23 @@ ids! {
     WebhookId,
     /// One event on its way to one webhook endpoint.
     DeliveryId,
+    /// A company in the CRM.
+    CompanyId,
+    /// A person in the CRM.
+    ContactId,
+    /// A person's place in a company.
+    CompanyMembershipId,
+    /// A lead of the CRM: what the trade calls a deal, to keep it apart from a lead of a campaign.
+    DealId,
+    ActivityId,
+    TaskId,
+    MarketingListId,
+    CustomFieldId,
+    /// A message to a person.
+    CommunicationId,
+    /// An address that messages are sent from, with what it takes to send.
+    SendingIdentityId,
+    MeetingId,
 }
 
 /// A W3C trace id: 16 bytes, written as 32 lower-case hex digits, never all zero.

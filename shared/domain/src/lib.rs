@@ -20,6 +20,10 @@ pub mod webhook;
 
 pub use actor::{Actor, ActorKind};
 pub use fault::{Fault, Faults, Input};
-pub use id::{CampaignId, DeliveryId, EntityId, EventId, ImportJobId, LeadId, TraceId, UploadId, UserId, WebhookId};
+pub use id::{
+    ActivityId, CampaignId, CommunicationId, CompanyId, CompanyMembershipId, ContactId, CustomFieldId, DealId, DeliveryId,
+    EntityId, EventId, ImportJobId, LeadId, MarketingListId, MeetingId, SendingIdentityId, TaskId, TraceId, UploadId, UserId,
+    WebhookId,
+};
 pub use money::Micros;
 pub use time::Time;

@@ -10,6 +10,7 @@ mod listing;
 mod meter;
 mod pacing;
 mod table;
+mod tally;
 mod tx;
 
 pub mod campaigns;
