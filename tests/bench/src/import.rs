@@ -41,9 +41,11 @@ async fn import(world: &mut World, tenant: &Tenant, file: CsvFile, large: bool) 
 
     let (rows, file_bytes) = (file.rows(), file.len());
     let job = begin(world, tenant, &mut leads, file).await?;
+    relay(world, &mut relayer).await?;
+    // All that follows comes by the queue: a worker hands the rest of a file on itself.
+    world.table.pause_stream()?;
     let (mut worker_time, mut invocations) = (Duration::ZERO, 0);
     let status = loop {
-        relay(world, &mut relayer).await?;
         let batch = import_events(world);
         let idle = batch.is_empty();
         for event in &batch {
@@ -59,6 +61,7 @@ async fn import(world: &mut World, tenant: &Tenant, file: CsvFile, large: bool) 
             return Err(format!("no message is waiting and the job is not done: {status}").into());
         }
     };
+    world.table.resume_stream()?;
     check(&status, rows)?;
     let worker_seconds = worker_time.as_secs_f64();
     Ok(Import {

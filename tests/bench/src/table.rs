@@ -31,17 +31,26 @@ impl Table {
         let (listener, address) = listen()?;
         let server = tokio::spawn(dynoxide::server::serve_on(listener, database.clone()));
 
-        let streams = serde_json::to_value(database.list_streams(request(json!({"TableName": TABLE}))?)?)?;
-        let stream_arn = text(&streams["Streams"][0]["StreamArn"])?;
-        let stream = database.describe_stream(request(json!({"StreamArn": stream_arn}))?)?;
-        let stream = serde_json::to_value(stream)?;
-        let iterator = database.get_shard_iterator(request(json!({
-            "StreamArn": stream_arn,
-            "ShardId": stream["StreamDescription"]["Shards"][0]["ShardId"],
-            "ShardIteratorType": "TRIM_HORIZON",
-        }))?)?;
-        let next_records = iterator.shard_iterator.ok_or("the table's stream has no iterator")?;
+        let (stream_arn, next_records) = open_stream(&database)?;
         Ok(Self { database, address, server, stream_arn, next_records })
+    }
+
+    /// Stops the recording of changes: the embedded table looks through all records at every write, so that with it on an import
+    /// takes time by the square of its rows.
+    pub fn pause_stream(&self) -> Result<()> {
+        self.set_stream(json!({"StreamEnabled": false}))
+    }
+
+    /// Goes on recording. What was read already is not handed out again.
+    pub fn resume_stream(&mut self) -> Result<()> {
+        self.set_stream(stream_specification())?;
+        (self.stream_arn, self.next_records) = open_stream(&self.database)?;
+        self.new_records().map(drop)
+    }
+
+    fn set_stream(&self, specification: Value) -> Result<()> {
+        self.database.update_table(request(json!({"TableName": TABLE, "StreamSpecification": specification}))?)?;
+        Ok(())
     }
 
     pub fn url(&self) -> String {
@@ -75,6 +84,24 @@ impl Drop for Table {
     }
 }
 
+/// The stream's name and an iterator at its beginning.
+fn open_stream(database: &Database) -> Result<(String, String)> {
+    let streams = serde_json::to_value(database.list_streams(request(json!({"TableName": TABLE}))?)?)?;
+    let stream_arn = text(&streams["Streams"][0]["StreamArn"])?;
+    let stream = database.describe_stream(request(json!({"StreamArn": stream_arn}))?)?;
+    let stream = serde_json::to_value(stream)?;
+    let iterator = database.get_shard_iterator(request(json!({
+        "StreamArn": stream_arn,
+        "ShardId": stream["StreamDescription"]["Shards"][0]["ShardId"],
+        "ShardIteratorType": "TRIM_HORIZON",
+    }))?)?;
+    Ok((stream_arn, iterator.shard_iterator.ok_or("the table's stream has no iterator")?))
+}
+
+fn stream_specification() -> Value {
+    json!({"StreamEnabled": true, "StreamViewType": "NEW_AND_OLD_IMAGES"})
+}
+
 fn passes_filter(record: &Value) -> bool {
     let image = &record["dynamodb"]["NewImage"];
     record["eventName"] == "INSERT" && (image["type"]["S"] == "event" || !image["job"].is_null())
@@ -91,7 +118,7 @@ fn definition() -> Value {
         "GlobalSecondaryIndexes": [
             index("gsi1", &LISTING_COLUMNS), index("gsi2", &LISTING_COLUMNS), index("gsi3", &DUE_COLUMNS),
         ],
-        "StreamSpecification": {"StreamEnabled": true, "StreamViewType": "NEW_AND_OLD_IMAGES"},
+        "StreamSpecification": stream_specification(),
     })
 }
 
@@ -137,5 +164,19 @@ mod tests {
         assert_eq!(keys, ["1", "3"]);
         assert!(records[0]["eventSourceARN"].is_string());
         assert!(table.new_records().unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_paused_stream_records_nothing_and_goes_on() {
+        let mut table = Table::start().unwrap();
+        let event = |sk: &str| json!({"pk": {"S": "a"}, "sk": {"S": sk}, "type": {"S": "event"}, "body": {"S": "{}"}});
+        put(&table, event("1"));
+        table.pause_stream().unwrap();
+        put(&table, event("2"));
+        table.resume_stream().unwrap();
+        put(&table, event("3"));
+        let records = table.new_records().unwrap();
+        let keys: Vec<_> = records.iter().map(|record| record["dynamodb"]["Keys"]["sk"]["S"].clone()).collect();
+        assert_eq!(keys, ["3"]);
     }
 }
