@@ -10,9 +10,6 @@ from .stack import LAMBDA_DIR, ROOT, TEMPLATE, VENV
 
 # Built only as the benchmark's baseline; never deployed.
 BASELINE = "noop"
-# Release binaries are not position-independent: in one that is, the loader writes some 44,000 addresses into 750 KB of tables
-# before `main`, a quarter of a cold start. Stack, heap and libraries stay at random addresses.
-RELEASE_FLAGS = "-C relocation-model=static"
 
 
 def functions() -> list[str]:
@@ -55,8 +52,6 @@ def cargo_lambda(names: list[str], lambda_dir: pathlib.Path, *options: str) -> N
         # Its noise source costs every cold start some 50 ms; the kernel's generator is enough.
         "AWS_LC_SYS_NO_JITTER_ENTROPY": "1",
     }
-    if "--release" in options:
-        environment["RUSTFLAGS"] = f"{os.environ.get('RUSTFLAGS', '')} {RELEASE_FLAGS}".strip()
     with step(f"Building {len(names)} functions (the first time takes minutes)"):
         if subprocess.run(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL).returncode != 0:
             raise StackError("The functions do not build: the compiler's words are above.")
