@@ -49,16 +49,27 @@ pub fn refuse_blanks(schema: &mut Value) {
 
 const NOT_BLANK: &str = r"\S";
 
-/// What a text of a format must be. The formats are judged by the parsers of the types that have them, so that what passes here
-/// can be read; other formats (`uri`, `email`) only describe, and the rules of their fields judge.
-const FORMATS: [(&str, fn(&str) -> bool, &str); 3] = [
-    ("uuid", |text| text.parse::<axle_domain::EntityId>().is_ok(), "must be a UUID"),
-    (
-        "date-time",
-        |text| text.parse::<axle_domain::Time>().is_ok(),
-        "must be an RFC 3339 time with an offset, such as 2026-01-31T09:30:00Z",
-    ),
-    ("date", |text| text.len() == 10 && text.parse::<jiff::civil::Date>().is_ok(), "must be a date, such as 2026-01-31"),
+/// What a text of a format must be.
+struct Format {
+    name: &'static str,
+    is_one: fn(&str) -> bool,
+    words: &'static str,
+}
+
+/// The formats that are judged, by the parsers of the types that have them, so that what passes here can be read. Other formats
+/// (`uri`, `email`) only describe, and the rules of their fields judge.
+const FORMATS: [Format; 3] = [
+    Format { name: "uuid", is_one: |text| text.parse::<axle_domain::EntityId>().is_ok(), words: "must be a UUID" },
+    Format {
+        name: "date-time",
+        is_one: |text| text.parse::<axle_domain::Time>().is_ok(),
+        words: "must be an RFC 3339 time with an offset, such as 2026-01-31T09:30:00Z",
+    },
+    Format {
+        name: "date",
+        is_one: |text| text.len() == 10 && text.parse::<jiff::civil::Date>().is_ok(),
+        words: "must be a date, such as 2026-01-31",
+    },
 ];
 
 fn compile(schema: &Value) -> Result<Validator, String> {
@@ -66,7 +77,7 @@ fn compile(schema: &Value) -> Result<Validator, String> {
     for name in ["uri", "uri-reference", "email", "hostname", "ipv4", "ipv6", "time", "duration", "regex"] {
         options = options.with_format(name, |_| true);
     }
-    for (name, is_one, _) in FORMATS {
+    for Format { name, is_one, .. } in FORMATS {
         options = options.with_format(name, is_one);
     }
     options.build(schema).map_err(|e| e.to_string())
@@ -123,8 +134,8 @@ fn explain(error: &ValidationError<'_>, out: &mut Vec<Fault>) {
         Kind::MaxLength { limit } => fault(format!("must have at most {limit} characters")),
         Kind::MinProperties { limit: 1 } => fault("must have a field".to_owned()),
         Kind::Format { format } => {
-            let known = FORMATS.iter().find(|(name, ..)| name == format);
-            fault(known.map_or_else(|| format!("is not a {format}"), |(.., words)| (*words).to_owned()));
+            let known = FORMATS.iter().find(|known| known.name == format);
+            fault(known.map_or_else(|| format!("is not a {format}"), |known| known.words.to_owned()));
         }
         Kind::MinItems { limit: 1 } => fault("must not be empty".to_owned()),
         Kind::MinItems { limit } => fault(format!("must have at least {limit} entries")),

@@ -40,6 +40,15 @@ async fn public_operations_are_listed() {
     assert_eq!(public, listed);
 }
 
+/// What is public and not counted by source address either: only what has no state behind it.
+#[tokio::test]
+async fn uncounted_operations_are_listed() {
+    let uncounted = operations().into_iter().filter(|(_, _, o)| !o["x-stateless"].is_null());
+    let mut uncounted: Vec<String> = uncounted.map(|(m, p, _)| format!("{m} {p}")).collect();
+    uncounted.sort();
+    assert_eq!(uncounted, ["GET /docs", "GET /openapi.json"]);
+}
+
 #[tokio::test]
 async fn without_a_credential_401() {
     let api = Api::new().await;
