@@ -3,7 +3,7 @@
 
 mod schema;
 
-pub use schema::{check as check_schema, named_schema, refuse_blanks};
+pub use schema::{NOT_AN_ID, check as check_schema, named_schema, refuse_blanks};
 
 use axle_domain::merge::merge_patch;
 use axle_domain::{Faults, Input};

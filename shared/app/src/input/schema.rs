@@ -49,6 +49,9 @@ pub fn refuse_blanks(schema: &mut Value) {
 
 const NOT_BLANK: &str = r"\S";
 
+/// The words of the fault of an id that is none, for surfaces that answer it otherwise than a fault.
+pub const NOT_AN_ID: &str = "must be a UUID";
+
 /// What a text of a format must be.
 struct Format {
     name: &'static str,
@@ -59,7 +62,7 @@ struct Format {
 /// The formats that are judged, by the parsers of the types that have them, so that what passes here can be read. Other formats
 /// (`uri`, `email`) only describe, and the rules of their fields judge.
 const FORMATS: [Format; 3] = [
-    Format { name: "uuid", is_one: |text| text.parse::<axle_domain::EntityId>().is_ok(), words: "must be a UUID" },
+    Format { name: "uuid", is_one: |text| text.parse::<axle_domain::EntityId>().is_ok(), words: NOT_AN_ID },
     Format {
         name: "date-time",
         is_one: |text| text.parse::<axle_domain::Time>().is_ok(),
