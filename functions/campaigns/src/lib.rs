@@ -24,8 +24,7 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
 /// A new campaign is a draft: nothing is sent before it is launched.
 #[utoipa::path(post, path = "/campaigns", tag = "Campaigns", operation_id = "createCampaign", request_body = CampaignInput,
     security(("api_key" = ["campaigns:write"])),
-    responses((status = 201, description = "The draft.", body = CampaignOut, headers(("ETag" = String)),
-        links(("getCampaign" = (operation_id = "getCampaign", parameters(("id" = "$response.body#/id"))))))))]
+    responses((status = 201, description = "The draft.", body = CampaignOut, headers(("ETag" = String)))))]
 async fn create(State(app): State<Arc<App>>, Caller(ctx): Caller, Body(spec): Body<CampaignInput>) -> Result<Reply, ApiError> {
     let answer = campaigns::create(&app, &ctx, spec, |c| Ok(Answer::new(201, CampaignOut::from(c))?.with_etag(c.version)));
     Ok(Reply(answer.await?))

@@ -22,7 +22,7 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
 const CACHE: &str = "public, max-age=300";
 
 /// OpenAPI document
-#[utoipa::path(get, path = "/openapi.json", tag = "Reference", operation_id = "getOpenApi", security(()),
+#[utoipa::path(get, path = "/openapi.json", tag = "Reference", operation_id = "getOpenApi", security(()), extensions(("x-stateless" = json!(true))),
     responses((status = 200, description = "This document.", body = serde_json::Value, content_type = "application/json")))]
 async fn openapi() -> Response {
     ([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, CACHE)], OPENAPI).into_response()
@@ -31,7 +31,7 @@ async fn openapi() -> Response {
 /// Reference page
 ///
 /// Readable without JavaScript and without any other host.
-#[utoipa::path(get, path = "/docs", tag = "Reference", operation_id = "getDocs", security(()),
+#[utoipa::path(get, path = "/docs", tag = "Reference", operation_id = "getDocs", security(()), extensions(("x-stateless" = json!(true))),
     responses((status = 200, description = "The page.", body = String, content_type = "text/html")))]
 async fn reference() -> Response {
     let policy = "default-src 'none'; style-src 'unsafe-inline'";

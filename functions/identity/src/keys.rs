@@ -11,7 +11,7 @@ use axum::http::StatusCode;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::model::{ApiKeyInput, ApiKeyOut, ApiKeyPage, ApiKeyPatch, NewApiKeyOut, RotateInput};
+use crate::model::{ApiKeyInput, ApiKeyOut, ApiKeyPage, ApiKeyPatch, NewApiKeyOut, RotateKeyInput};
 
 const SECRETS: &[&str] = &["api_key"];
 
@@ -20,8 +20,7 @@ const SECRETS: &[&str] = &["api_key"];
 /// The answer shows the key; nothing else ever does. A key can have no scope, plan or limit beyond the caller's own.
 #[utoipa::path(post, path = "/api-keys", tag = "API keys", operation_id = "createApiKey", request_body = ApiKeyInput,
     security(("api_key" = ["keys:write"])),
-    responses((status = 201, description = "The key.", body = NewApiKeyOut,
-        links(("getApiKey" = (operation_id = "getApiKey", parameters(("id" = "$response.body#/id"))))))))]
+    responses((status = 201, description = "The key.", body = NewApiKeyOut, headers(("ETag" = String)))))]
 pub(crate) async fn create(
     State(app): State<Arc<App>>,
     Caller(ctx): Caller,
@@ -105,14 +104,14 @@ pub(crate) async fn delete(
 /// Rotate an API key
 ///
 /// A new secret under the same id. The old one works on for the overlap, by default not at all.
-#[utoipa::path(post, path = "/api-keys/{id}/rotate", tag = "API keys", operation_id = "rotateApiKey", request_body = RotateInput,
+#[utoipa::path(post, path = "/api-keys/{id}/rotate", tag = "API keys", operation_id = "rotateApiKey", request_body = RotateKeyInput,
     security(("api_key" = ["keys:write"])), params(("id" = KeyId, Path)),
     responses((status = 200, description = "The key with its new secret.", body = NewApiKeyOut)))]
 pub(crate) async fn rotate(
     State(app): State<Arc<App>>,
     Caller(ctx): Caller,
     Id(id): Id<KeyId>,
-    Body(input): Body<RotateInput>,
+    Body(input): Body<RotateKeyInput>,
 ) -> Result<Reply, ApiError> {
     let answer = keys::rotate(&app, &ctx, &id, input.overlap_seconds, |key, token| {
         let body = NewApiKeyOut { api_key: Some(token.to_owned()), key: ApiKeyOut::from(&key.value) };
@@ -121,15 +120,8 @@ pub(crate) async fn rotate(
     Ok(Reply(answer.await?))
 }
 
-/// A patch as what it changes: name and scopes cannot be cleared; a cleared plan or limit goes back to its default.
+/// A patch, checked against its schema, as what it changes: a cleared plan or limit goes back to its default.
 fn read_change(change: &Value, limits: axle_domain::rate::Limits) -> Result<KeyChange, ApiError> {
-    let mut faults = axle_domain::Faults::new();
-    for name in ["name", "scopes"] {
-        if change.get(name).is_some_and(Value::is_null) {
-            faults.add(format!("/{name}"), "must not be null");
-        }
-    }
-    faults.check().map_err(Error::Invalid)?;
     let merged_limits = change.get("limits").map(|patch| match patch {
         Value::Null => Ok(axle_domain::rate::Limits::default()),
         patch => read("limits", &axle_domain::merge::merge_patch(serde_json::to_value(limits).unwrap_or_default(), patch)),

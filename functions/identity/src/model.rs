@@ -44,7 +44,7 @@ pub struct EntityPage {
 #[serde(deny_unknown_fields)]
 pub struct MemberInput {
     /// With its country code.
-    #[schema(max_length = 40, example = "+14155550123")]
+    #[schema(min_length = 1, max_length = 40, example = "+14155550123")]
     pub phone: String,
     pub role: Role,
 }
@@ -88,7 +88,7 @@ pub struct ApiKeyInput {
     #[schema(min_length = 1, max_length = 100, example = "importer")]
     pub name: String,
     /// At most the caller's own.
-    #[schema(value_type = Vec<String>, min_items = 1, max_items = 30, example = json!(["leads:read", "leads:write"]))]
+    #[schema(min_items = 1, max_items = 30, example = json!(["leads:read", "leads:write"]))]
     pub scopes: Vec<Scope>,
     /// At most the caller's own.
     #[serde(default)]
@@ -96,13 +96,15 @@ pub struct ApiKeyInput {
     /// At most the caller's own.
     #[serde(default)]
     pub limits: Limits,
+    /// In the future. The key works for ever if absent.
     #[serde(default)]
+    #[schema(value_type = Option<String>, format = DateTime, example = "2099-12-31T23:59:59Z")]
     pub expires_at: Option<Time>,
 }
 
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct RotateInput {
+pub struct RotateKeyInput {
     /// How long the old secret works on; at most 7 days.
     #[schema(minimum = 0, maximum = 604800, default = 0)]
     pub overlap_seconds: u64,
@@ -193,6 +195,6 @@ pub struct AuditPage {
 pub type ApiKeyPatch = axle_http::PatchOf<ApiKeyInput>;
 
 impl axle_domain::Input for ApiKeyInput {}
-impl axle_domain::Input for RotateInput {}
+impl axle_domain::Input for RotateKeyInput {}
 impl axle_domain::Input for EntityInput {}
 impl axle_domain::Input for MemberInput {}

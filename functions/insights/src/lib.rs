@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axle_app::App;
 use axle_app::outreach::events;
-use axle_domain::event::{Event, is_known_pattern};
+use axle_domain::event::{Event, EventTypes, is_known_pattern};
 use axle_domain::{CampaignId, LeadId, Time};
 use axle_http::{ApiError, Caller, QueryReader, Reply, page_answer};
 use axle_store::events::EventQuery;
@@ -31,7 +31,7 @@ pub struct EventPage {
 /// filters match little.
 #[utoipa::path(get, path = "/events", tag = "Events", operation_id = "listEvents", security(("api_key" = ["events:read"])),
     params(
-        ("type" = Option<Vec<String>>, Query, description = "An event type, or a group such as `lead.*`; may repeat."),
+        ("type" = Option<Vec<EventTypes>>, Query, description = "An event type, or a group such as `lead.*`; may repeat."),
         ("campaign_id" = Option<CampaignId>, Query, description = "Only events of this campaign."),
         ("lead_id" = Option<LeadId>, Query, description = "Only events of this lead."),
         ("agent" = Option<String>, Query, description = "Only events of the agent with this id."),

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use axle_app::Error;
 use axle_app::outreach::imports::{ImportOptions, ImportRequest, OnDuplicate, SentAs, Source};
+use axle_app::{Error, input};
 use axle_domain::{CampaignId, Faults, UploadId};
-use axle_http::{ApiError, Body, QueryReader, RawBody};
+use axle_http::{ApiError, QueryReader, RawBody};
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -20,8 +20,7 @@ pub struct JsonBody {
     pub csv: Option<String>,
     /// A file that was uploaded before.
     #[serde(default)]
-    #[schema(value_type = Option<String>, format = "uuid")]
-    pub upload_id: Option<String>,
+    pub upload_id: Option<UploadId>,
     /// Whether rows of the same person are one lead; otherwise every row is a lead of its own.
     #[serde(default = "yes")]
     #[schema(default = true)]
@@ -35,8 +34,7 @@ pub struct JsonBody {
     pub mapping: Option<BTreeMap<String, String>>,
     /// The campaign that the leads are attached to.
     #[serde(default)]
-    #[schema(value_type = Option<String>, format = "uuid")]
-    pub campaign_id: Option<String>,
+    pub campaign_id: Option<CampaignId>,
 }
 
 /// An import as a form.
@@ -75,17 +73,8 @@ pub(crate) async fn read(query: QueryReader, body: RawBody) -> Result<ImportRequ
 
 fn read_csv(mut query: QueryReader, bytes: Bytes) -> Result<ImportRequest, ApiError> {
     let options = ImportOptions {
-        dedupe: query.parsed("dedupe").unwrap_or(true),
-        on_duplicate: query
-            .text("on_duplicate")
-            .and_then(|t| {
-                let parsed = on_duplicate(&t);
-                if parsed.is_none() {
-                    query.fault("on_duplicate", ON_DUPLICATE);
-                }
-                parsed
-            })
-            .unwrap_or_default(),
+        dedupe: query.flag("dedupe").unwrap_or(true),
+        on_duplicate: query.parsed("on_duplicate").unwrap_or_default(),
         campaign_id: query.parsed("campaign_id"),
         mapping: None,
     };
@@ -93,35 +82,14 @@ fn read_csv(mut query: QueryReader, bytes: Bytes) -> Result<ImportRequest, ApiEr
     Ok(ImportRequest { source: Source::Inline { bytes, sent_as: SentAs::Body }, options })
 }
 
-const ON_DUPLICATE: &str = "must be skip or update";
-
-fn on_duplicate(text: &str) -> Option<OnDuplicate> {
-    match text {
-        "skip" => Some(OnDuplicate::Skip),
-        "update" => Some(OnDuplicate::Update),
-        _ => None,
-    }
-}
-
 fn read_json(value: Value) -> Result<ImportRequest, ApiError> {
-    let JsonBody { csv, upload_id, dedupe, on_duplicate, mapping, campaign_id } = Body::<JsonBody>::read(value)?;
-    let mut faults = Faults::new();
-    let campaign_id = campaign_id.and_then(|id| faults.take("/campaign_id", id.parse::<CampaignId>()));
-    let upload_id = upload_id.and_then(|id| faults.take("/upload_id", id.parse::<UploadId>()));
+    let JsonBody { csv, upload_id, dedupe, on_duplicate, mapping, campaign_id } = input::read::<JsonBody>(value)?;
     let source = match (csv, upload_id) {
-        (Some(csv), None) => Some(Source::Inline { bytes: csv.into(), sent_as: SentAs::Json }),
-        (None, Some(id)) => Some(Source::Upload(id)),
-        (Some(_), Some(_)) => {
-            faults.add("/upload_id", "cannot go with csv: send one of the two");
-            None
-        }
-        (None, None) => {
-            faults.add("/csv", "is required, or else upload_id");
-            None
-        }
+        (Some(csv), None) => Source::Inline { bytes: csv.into(), sent_as: SentAs::Json },
+        (None, Some(id)) => Source::Upload(id),
+        (Some(_), Some(_)) => return Err(Error::invalid("/upload_id", "cannot go with csv: send one of the two").into()),
+        (None, None) => return Err(Error::invalid("/csv", "is required, or else upload_id").into()),
     };
-    faults.check().map_err(Error::Invalid)?;
-    let source = source.ok_or_else(|| Error::Internal("an import without a source passed".to_owned()))?;
     Ok(ImportRequest { source, options: ImportOptions { dedupe, on_duplicate, campaign_id, mapping } })
 }
 

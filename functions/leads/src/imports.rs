@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axle_app::outreach::imports::{self, ErrorsCsv, ImportView, Started, Upload};
+use axle_app::outreach::imports::{self, ErrorsCsv, ImportView, OnDuplicate, Started, Upload};
 use axle_app::{Answer, App};
 use axle_domain::{CampaignId, ImportJobId};
 use axle_http::{ApiError, Caller, Id, QueryReader, RawBody, Reply};
@@ -23,7 +23,7 @@ use crate::import_request::{FormBody, JsonBody, read};
 #[utoipa::path(post, path = "/leads/import", tag = "Leads", operation_id = "importLeads", security(("api_key" = ["leads:write"])),
     params(
         ("dedupe" = Option<bool>, Query, description = "For `text/csv`: whether rows of the same person are one lead. Default true."),
-        ("on_duplicate" = Option<String>, Query, description = "For `text/csv`: `skip` (default) or `update`.", pattern = "^(skip|update)$"),
+        ("on_duplicate" = Option<OnDuplicate>, Query, description = "For `text/csv`: `skip` (default) or `update`."),
         ("campaign_id" = Option<CampaignId>, Query, description = "For `text/csv`: the campaign that the leads are attached to."),
     ),
     request_body(content(
@@ -31,7 +31,10 @@ use crate::import_request::{FormBody, JsonBody, read};
         (String = "text/csv", example = "email,first_name\nada@example.com,Ada\n"),
         (FormBody = "multipart/form-data"),
     )),
-    responses((status = 202, description = "The import is queued.", body = Started)))]
+    responses((status = 202, description = "The import is queued.", body = Started,
+        links(
+            ("getImport" = (operation_id = "getImport", parameters(("id" = "$response.body#/import_job_id")))),
+            ("getImportErrors" = (operation_id = "getImportErrors", parameters(("id" = "$response.body#/import_job_id"))))))))]
 pub(crate) async fn start(
     State(app): State<Arc<App>>,
     Caller(ctx): Caller,
@@ -44,7 +47,8 @@ pub(crate) async fn start(
 
 /// Prepare an upload
 ///
-/// For files beyond 4 MB: PUT the file to `url` with `headers`, then start the import with the `upload_id`.
+/// For files beyond 4 MB: PUT the file to `url` with `headers`, then start the import with the `upload_id`. The URL is shown this
+/// once: in an idempotent replay it is null.
 #[utoipa::path(post, path = "/leads/import/uploads", tag = "Leads", operation_id = "createImportUpload",
     security(("api_key" = ["leads:write"])), responses((status = 201, description = "Where to PUT the file.", body = Upload)))]
 pub(crate) async fn create_upload(
@@ -55,7 +59,7 @@ pub(crate) async fn create_upload(
 ) -> Result<Reply, ApiError> {
     query.finish()?;
     axle_http::no_fields(&body.json()?)?;
-    Ok(Reply(Answer::new(201, imports::create_upload(&app, &ctx).await?)?))
+    Ok(Reply(Answer::new(201, imports::create_upload(&app, &ctx).await?)?.with_secrets(&["url"])))
 }
 
 /// Get an import

@@ -19,8 +19,7 @@ use crate::model::{LeadOut, LeadPage, LeadPatch};
 #[utoipa::path(post, path = "/leads", tag = "Leads", operation_id = "createLead", request_body = LeadInput,
     security(("api_key" = ["leads:write"])),
     responses(
-        (status = 201, description = "The lead.", body = LeadOut, headers(("ETag" = String)),
-            links(("getLead" = (operation_id = "getLead", parameters(("id" = "$response.body#/id")))))),
+        (status = 201, description = "The lead.", body = LeadOut, headers(("ETag" = String))),
         (status = 409, description = "Another lead has this address; its id is named.", content_type = "application/problem+json")))]
 pub(crate) async fn create(
     State(app): State<Arc<App>>,
@@ -39,7 +38,8 @@ pub(crate) async fn create(
         ("status" = Option<LeadStatus>, Query, description = "Only leads in this state."),
         ("tier" = Option<Tier>, Query, description = "Only leads of this tier."),
         ("campaign_id" = Option<CampaignId>, Query, description = "Only leads of this campaign."),
-        ("q" = Option<String>, Query, description = "Text anywhere in names, company, title, e-mail, domain or phone, in any case."),
+        ("q" = Option<String>, Query, description = "Text anywhere in names, company, title, e-mail, domain or phone, in any case; blank finds all.",
+            min_length = 0),
         ("limit" = Option<u8>, Query, description = "Entries a page.", minimum = 1, maximum = 100),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before."),
     ),
@@ -49,7 +49,7 @@ pub(crate) async fn list(State(app): State<Arc<App>>, Caller(ctx): Caller, mut q
         status: query.parsed("status"),
         tier: query.parsed("tier"),
         campaign_id: query.parsed("campaign_id"),
-        q: query.text("q").map(|q| axle_domain::text::fold(&q)).filter(|q| !q.is_empty()),
+        q: query.free_text("q").map(|q| axle_domain::text::fold(&q)).filter(|q| !q.is_empty()),
     };
     let page = query.page();
     query.finish()?;

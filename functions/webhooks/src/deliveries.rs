@@ -21,7 +21,8 @@ use crate::model::{DeliveryOut, DeliveryPage, ReplayOut};
         ("limit" = Option<u8>, Query, description = "Entries a page.", minimum = 1, maximum = 100),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before."),
     ),
-    responses((status = 200, description = "A page of deliveries.", body = DeliveryPage)))]
+    responses((status = 200, description = "A page of deliveries.", body = DeliveryPage,
+        links(("replayDelivery" = (operation_id = "replayDelivery", parameters(("id" = "$response.body#/deliveries/0/id"))))))))]
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
     Caller(ctx): Caller,

@@ -16,8 +16,7 @@ use crate::model::{TestInput, TestOut, WebhookOut, WebhookPage, WebhookPatch, We
 /// Events are posted to it, signed as Standard Webhooks 1.0. The URL must be https on port 443 of a public host.
 #[utoipa::path(post, path = "/webhooks", tag = "Webhooks", operation_id = "createWebhook", request_body = WebhookInput,
     security(("api_key" = ["webhooks:write"])),
-    responses((status = 201, description = "The endpoint with its signing secret.", body = WebhookWithSecretOut,
-        links(("getWebhook" = (operation_id = "getWebhook", parameters(("id" = "$response.body#/id"))))))))]
+    responses((status = 201, description = "The endpoint with its signing secret.", body = WebhookWithSecretOut, headers(("ETag" = String)))))]
 pub(crate) async fn create(
     State(app): State<Arc<App>>,
     Caller(ctx): Caller,

@@ -71,7 +71,7 @@ pub struct SecretOut {
 
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct RotateInput {
+pub struct RotateSecretInput {
     /// How long the old secret signs as well; a day by default, a week at most.
     #[schema(minimum = 0, maximum = 604800, default = 86400)]
     pub overlap_seconds: Option<u32>,
@@ -81,7 +81,7 @@ pub struct RotateInput {
 #[serde(default, deny_unknown_fields)]
 pub struct TestInput {
     /// By default the first type that the endpoint listens to.
-    #[schema(example = "lead.created")]
+    #[schema(value_type = Option<axle_domain::event::EventType>)]
     pub event_type: Option<String>,
 }
 
@@ -171,5 +171,5 @@ pub struct ReplayOut {
 /// A merge patch of an endpoint's settings.
 pub type WebhookPatch = axle_http::PatchOf<WebhookSettings>;
 
-impl axle_domain::Input for RotateInput {}
+impl axle_domain::Input for RotateSecretInput {}
 impl axle_domain::Input for TestInput {}

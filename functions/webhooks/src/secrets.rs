@@ -7,7 +7,7 @@ use axle_domain::WebhookId;
 use axle_http::{ApiError, Body, Caller, Id, QueryReader, Reply};
 use axum::extract::State;
 
-use crate::model::{RotateInput, SecretOut, WebhookOut, WebhookWithSecretOut};
+use crate::model::{RotateSecretInput, SecretOut, WebhookOut, WebhookWithSecretOut};
 
 /// Show the signing secret
 #[utoipa::path(get, path = "/webhooks/{id}/secret", tag = "Webhooks", operation_id = "getWebhookSecret",
@@ -28,13 +28,13 @@ pub(crate) async fn show(
 ///
 /// Both secrets sign during the overlap, so that the receiver can change over without missing anything.
 #[utoipa::path(post, path = "/webhooks/{id}/rotate-secret", tag = "Webhooks", operation_id = "rotateWebhookSecret",
-    security(("api_key" = ["webhooks:write"])), params(("id" = WebhookId, Path)), request_body = RotateInput,
+    security(("api_key" = ["webhooks:write"])), params(("id" = WebhookId, Path)), request_body = RotateSecretInput,
     responses((status = 200, description = "The endpoint with its new secret.", body = WebhookWithSecretOut)))]
 pub(crate) async fn rotate(
     State(app): State<Arc<App>>,
     Caller(ctx): Caller,
     Id(id): Id<WebhookId>,
-    Body(input): Body<RotateInput>,
+    Body(input): Body<RotateSecretInput>,
 ) -> Result<Reply, ApiError> {
     let answer = webhooks::rotate_secret(&app, &ctx, id, input.overlap_seconds, |webhook, secret| {
         let body = WebhookWithSecretOut { secret: Some(secret.to_owned()), webhook: WebhookOut::from(webhook) };

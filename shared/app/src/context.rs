@@ -1,9 +1,10 @@
 //! What every use case is given: the application's parts, and who calls.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axle_domain::identity::{Plan, ScopeSet};
-use axle_domain::rate::Limits;
+use axle_domain::rate::{Limits, source_network};
 use axle_domain::webhook::{NetworkPolicy, Schedule};
 use axle_domain::{Actor, EntityId, Time, TraceId, UserId};
 use axle_providers::Lazy;
@@ -66,6 +67,7 @@ pub struct App {
 struct Derived {
     pepper: Vec<u8>,
     cursors: CursorKey,
+    sources: Vec<u8>,
 }
 
 fn derive(secret: &[u8], purpose: &str) -> Vec<u8> {
@@ -117,7 +119,8 @@ impl App {
         let make = async || {
             let secret = self.parts.secrets.get(&self.parts.config.key_secret).await?;
             let secret = secret.expose_secret().as_bytes();
-            Ok(Derived { pepper: derive(secret, "api-key-pepper"), cursors: CursorKey::new(&derive(secret, "cursors")) })
+            let cursors = CursorKey::new(&derive(secret, "cursors"));
+            Ok(Derived { pepper: derive(secret, "api-key-pepper"), cursors, sources: derive(secret, "sources") })
         };
         self.derived.get_or_try_init(make).await
     }
@@ -126,10 +129,20 @@ impl App {
         Ok(&self.derived().await?.pepper)
     }
 
+    /// A keyed hash of what an address is counted as: addresses are personal data, and a plain hash of so few can be undone.
+    pub(crate) async fn source_hash(&self, source: IpAddr) -> Result<String> {
+        let hash = derive(&self.derived().await?.sources, &source_network(source).to_string());
+        Ok(hash.iter().take(16).map(|b| format!("{b:02x}")).collect())
+    }
+
     async fn cursor_key(&self) -> Result<&CursorKey> {
         Ok(&self.derived().await?.cursors)
     }
 }
+
+/// The address that a request came from, as the gateway saw it: never from a header, which the caller writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SourceIp(pub IpAddr);
 
 /// Who calls, when, and under which names the call is found again.
 #[derive(Clone, Debug)]

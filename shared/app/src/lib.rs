@@ -5,12 +5,13 @@ mod cache;
 mod context;
 mod error;
 pub mod identity;
+pub mod input;
 pub mod outreach;
 pub mod schedule;
 pub mod webhooks;
 
 pub use answer::{Answer, IdempotencyClaim};
-pub use context::{App, Clock, Config, Ctx, Parts};
+pub use context::{App, Clock, Config, Ctx, Parts, SourceIp};
 pub use error::{Error, Result};
 
 pub use axle_providers::objects::ObjectStore;

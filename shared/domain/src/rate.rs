@@ -1,5 +1,7 @@
 //! Rate limits: which class a request counts in, how much the class allows, and when its window ends.
 
+use std::net::{IpAddr, Ipv6Addr};
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -20,9 +22,12 @@ pub enum RateClass {
     Queries,
     /// Every call on `/api/v1`.
     Plan,
+    /// Calls without a credential, by the address that they come from.
+    Public,
 }
 
 impl RateClass {
+    /// The classes of credentials.
     pub const ALL: [Self; 5] = [Self::Campaigns, Self::Leads, Self::Agents, Self::Queries, Self::Plan];
 
     /// The class of a request, by its method and the path pattern it matched (`/leads/{id}`).
@@ -50,13 +55,14 @@ impl RateClass {
             Self::Agents => "agents",
             Self::Queries => "queries",
             Self::Plan => "plan",
+            Self::Public => "public",
         }
     }
 
     /// The window's length in seconds.
     pub const fn window_secs(self) -> i64 {
         match self {
-            Self::Plan => 60,
+            Self::Plan | Self::Public => 60,
             _ => 3600,
         }
     }
@@ -70,7 +76,17 @@ impl RateClass {
             (Self::Queries, _) => 10_000,
             (Self::Plan, Plan::SelfService) => 60,
             (Self::Plan, Plan::Managed | Plan::Enterprise) => 300,
+            // Mail services fetch the pictures and follow the links of many people from few addresses.
+            (Self::Public, _) => 600,
         }
+    }
+}
+
+/// What callers from one address are counted as: the address itself, of IPv6 the /64 that one customer is given whole.
+pub fn source_network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
+        v4 => v4,
     }
 }
 
@@ -108,6 +124,7 @@ impl Limits {
             RateClass::Agents => self.agents,
             RateClass::Queries => self.queries,
             RateClass::Plan => self.plan,
+            RateClass::Public => None,
         }
     }
 
@@ -179,6 +196,19 @@ mod tests {
         assert_eq!(raise.effective(RateClass::Leads, Plan::Enterprise), 5_000);
         assert_eq!(raise.effective(RateClass::Campaigns, Plan::SelfService), 10);
         assert_eq!(raise.effective(RateClass::Plan, Plan::SelfService), 60);
+    }
+
+    #[test]
+    fn one_customer_is_one_source() {
+        for (address, network) in [
+            ("203.0.113.7", "203.0.113.7"),
+            ("::ffff:203.0.113.7", "203.0.113.7"),
+            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
+            ("2001:db8:1:2:ffff::1", "2001:db8:1:2::"),
+        ] {
+            assert_eq!(address.parse().map(source_network).ok(), network.parse().ok(), "{address}");
+        }
+        assert_ne!("2001:db8:1:3::1".parse().map(source_network), "2001:db8:1:2::1".parse().map(source_network));
     }
 
     #[test]

@@ -34,6 +34,32 @@ macro_rules! string_schema {
 }
 pub(crate) use string_schema;
 
+/// The schema of an entry of a list of short texts: 1 to `MAX` characters.
+#[derive(Debug)]
+pub struct Entry<const MAX: usize>;
+
+impl<const MAX: usize> utoipa::PartialSchema for Entry<MAX> {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        let text = utoipa::openapi::ObjectBuilder::new().schema_type(utoipa::openapi::schema::Type::String);
+        text.min_length(Some(1)).max_length(Some(MAX)).into()
+    }
+}
+
+impl<const MAX: usize> utoipa::ToSchema for Entry<MAX> {
+    fn name() -> std::borrow::Cow<'static, str> {
+        format!("TextOf{MAX}").into()
+    }
+}
+
+/// The schema of one of a list of names.
+pub(crate) fn one_of<T: Into<serde_json::Value>>(
+    names: impl IntoIterator<Item = T>,
+    description: &str,
+) -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+    let text = utoipa::openapi::ObjectBuilder::new().schema_type(utoipa::openapi::schema::Type::String);
+    text.description(Some(description)).enum_values(Some(names)).into()
+}
+
 #[cfg(test)]
 mod tests {
     use super::fold;

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::marker::PhantomData;
 
-use axle_app::Error;
+use axle_app::{Error, input};
 use axle_domain::{Faults, Input};
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
@@ -14,8 +14,8 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::Schema;
 use utoipa::{PartialSchema, ToSchema};
 
+use crate::BODY_MAX;
 use crate::error::ApiError;
-use crate::{BODY_MAX, schema};
 
 /// The bytes of a body within the limit, with its headers.
 #[derive(Debug)]
@@ -43,7 +43,8 @@ impl RawBody {
         self.headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default()
     }
 
-    /// The body as JSON. An absent body is an empty object where the operation has no required field.
+    /// The body as JSON. An absent body is an empty object: the document says of every body whether it may be absent by whether
+    /// its schema accepts that.
     ///
     /// # Errors
     /// [`Error::UnsupportedMediaType`], [`Error::Malformed`]
@@ -55,7 +56,8 @@ impl RawBody {
         if essence != "application/json" && !(essence.starts_with("application/") && essence.ends_with("+json")) {
             return Err(Error::UnsupportedMediaType("the body must be JSON, with content-type application/json".to_owned()));
         }
-        serde_json::from_slice(&self.bytes).map_err(|e| Error::Malformed(format!("the body is not JSON: {e}")))
+        let read = serde_json::from_slice(&self.bytes).map(input::whole_numbers);
+        read.map_err(|e| Error::Malformed(format!("the body is not JSON: {e}")))
     }
 }
 
@@ -67,7 +69,7 @@ pub fn no_fields(body: &Value) -> Result<(), Error> {
     let Some(fields) = body.as_object() else { return Err(Error::invalid("", "must be an object")) };
     let mut faults = Faults::new();
     for name in fields.keys() {
-        faults.add(format!("/{}", schema::escape(name)), "is not a field of this object");
+        faults.add(format!("/{}", name.replace('~', "~0").replace('/', "~1")), "is not a field of this object");
     }
     faults.check().map_err(Error::Invalid)
 }
@@ -81,43 +83,8 @@ impl<S: Send + Sync, T: DeserializeOwned + Input + ToSchema + 'static> FromReque
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
         let raw = RawBody::from_request(request, state).await?;
-        Ok(Self(parse::<T>(raw.json()?)?))
+        Ok(Self(input::read(raw.json()?)?))
     }
-}
-
-impl<T: DeserializeOwned + Input + ToSchema + 'static> Body<T> {
-    /// Reads a value that was taken from elsewhere than a whole body.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] with every fault.
-    pub fn read(value: Value) -> Result<T, Error> {
-        parse(value)
-    }
-}
-
-fn parse<T: DeserializeOwned + Input + ToSchema + 'static>(value: Value) -> Result<T, Error> {
-    let mut faults = Faults::new();
-    schema::check::<T>(&value, &mut faults).map_err(Error::Internal)?;
-    if !faults.is_empty() {
-        // Every fault in one answer: what is left without the faulty parts is judged by its own rules too.
-        if let Ok(rest) = serde_json::from_value::<T>(without_faulty(value, &faults)) {
-            rest.note_faults(&mut faults);
-        }
-        return Err(Error::Invalid(faults.into_vec()));
-    }
-    // What the schema lets through and the type does not is a gap in the schema; the caller still gets a clear answer.
-    serde_json::from_value(value).map_err(|e| Error::invalid("", e.to_string()))
-}
-
-/// The body without the fields that have faults. Entries of lists stay, as leaving them out would move the others.
-fn without_faulty(mut value: Value, faults: &Faults) -> Value {
-    for fault in faults.iter() {
-        let Some((parent, name)) = fault.pointer.rsplit_once('/') else { continue };
-        if let Some(Value::Object(fields)) = value.pointer_mut(parent) {
-            fields.remove(&name.replace("~1", "/").replace("~0", "~"));
-        }
-    }
-    value
 }
 
 /// A merge patch (RFC 7396) of a `T`: absent leaves, null clears, a value sets, nested objects merge.
@@ -134,19 +101,19 @@ impl<S: Send + Sync, T: ToSchema + 'static> FromRequest<S> for Patch<T> {
         let raw = RawBody::from_request(request, state).await?;
         let change = raw.json()?;
         let mut faults = Faults::new();
-        schema::check::<PatchOf<T>>(&change, &mut faults).map_err(Error::Internal)?;
+        input::check_schema::<PatchOf<T>>(&change, &mut faults).map_err(Error::Internal)?;
         faults.check().map_err(Error::Invalid)?;
         Ok(Self { change, of: PhantomData })
     }
 }
 
-/// The schema of a merge patch of `T`: nothing required, everything nullable, at every depth.
+/// The schema of a merge patch of `T`, at every depth: nothing is required, and what `T` does not require can be cleared by null.
 #[derive(Debug)]
 pub struct PatchOf<T>(PhantomData<fn() -> T>);
 
 impl<T: ToSchema> PartialSchema for PatchOf<T> {
     fn schema() -> RefOr<Schema> {
-        let mut root = schema::named_schema::<T>();
+        let mut root = input::named_schema::<T>();
         let parts = root.as_object_mut().and_then(|o| o.remove("components")).unwrap_or_default();
         let relaxed = relax(&root, &parts["schemas"]);
         // A schema without a type has no form that the OpenAPI types can read; the tests of the document notice.
@@ -166,10 +133,20 @@ fn relax(schema: &Value, parts: &Value) -> Value {
     let schema = resolve(schema, parts);
     let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return inline(&schema, parts) };
     let mut out = schema.clone();
-    let relaxed: serde_json::Map<String, Value> =
-        properties.iter().map(|(name, property)| (name.clone(), nullable(relax(&without_null(property), parts)))).collect();
+    let required = |name: &str| schema["required"].as_array().is_some_and(|names| names.iter().any(|n| n == name));
+    let relaxed = properties.iter().map(|(name, property)| {
+        let mut change = relax(&without_null(property), parts);
+        if let Some(map) = change.as_object_mut() {
+            // What an absent field of a new thing becomes; in a patch it stays what it is.
+            map.remove("default");
+        }
+        (name.clone(), if required(name) { change } else { nullable(change) })
+    });
+    let relaxed: serde_json::Map<String, Value> = relaxed.collect();
     if let Some(map) = out.as_object_mut() {
-        map.remove("required");
+        for of_the_whole in ["required", "minProperties"] {
+            map.remove(of_the_whole);
+        }
         map.insert("properties".to_owned(), Value::Object(relaxed));
     }
     out
@@ -219,7 +196,7 @@ mod tests {
 
     fn faults<T: ToSchema + 'static>(value: Value) -> Vec<String> {
         let mut faults = Faults::new();
-        schema::check::<T>(&value, &mut faults).unwrap();
+        input::check_schema::<T>(&value, &mut faults).unwrap();
         faults.into_vec().into_iter().map(|f| format!("{} {}", f.pointer, f.detail)).collect()
     }
 
@@ -253,12 +230,17 @@ mod tests {
         assert_eq!(faults::<PatchOf<CampaignInput>>(json!({})), none);
         assert_eq!(
             faults::<PatchOf<CampaignInput>>(
-                json!({"name": null, "icp": {"titles": null}, "messaging": {"track": {"opens": false}}})
+                json!({"name": "x", "icp": {"titles": null}, "agents": null, "messaging": {"track": {"opens": false}}})
             ),
             none
         );
         assert_eq!(faults::<PatchOf<LeadInput>>(json!({"company": {"name": null}, "email": null})), none);
         assert_eq!(faults::<PatchOf<LeadInput>>(json!({"company": {"nam": "x"}, "emial": null})).len(), 2);
+        let required = json!({"name": null, "channels": null, "messaging": {"sending_window": {"days": null}}});
+        assert_eq!(
+            faults::<PatchOf<CampaignInput>>(required),
+            ["/channels must not be null", "/messaging/sending_window/days must not be null", "/name must not be null"]
+        );
         assert_eq!(
             faults::<PatchOf<CampaignInput>>(json!({"channels": ["fax"]})),
             ["/channels/0 must be one of email, sms, linkedin, webhook"]

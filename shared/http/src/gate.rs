@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use axle_app::identity::{authenticate, authorise, count};
-use axle_app::{Answer, App, Claimed, Ctx, Error, IdempotencyClaim, IdempotencyKey};
+use axle_app::identity::{authenticate, authorise, count, count_public};
+use axle_app::{Answer, App, Claimed, Ctx, Error, IdempotencyClaim, IdempotencyKey, SourceIp};
 use axle_domain::rate::{RateClass, Window};
 use axle_domain::{Time, TraceId};
 use axum::Router;
@@ -60,6 +60,7 @@ struct Call {
     method: Method,
     request_id: String,
     trace_id: TraceId,
+    source: Option<SourceIp>,
     now: Time,
     started: Instant,
 }
@@ -76,6 +77,7 @@ impl Call {
             method: request.method().clone(),
             request_id: request_id.unwrap_or_else(|| axle_domain::id::v7_at(now, axle_domain::id::entropy()).to_string()),
             trace_id: header("traceparent").and_then(TraceId::from_traceparent).unwrap_or_else(TraceId::random),
+            source: request.extensions().get::<SourceIp>().copied(),
             now,
             started: Instant::now(),
         }
@@ -124,22 +126,29 @@ async fn admit(gate: &Gate, call: &Call, headers: &HeaderMap, limits: &mut Optio
     }
     let (scope, class) = match gate.rules.get(&call.pattern, call.method.as_str()) {
         None => return Ok(Admitted::NoSuchMethod),
-        Some(Rule::Public) => return Ok(Admitted::Public),
+        Some(Rule::Stateless) => return Ok(Admitted::Public),
+        Some(Rule::Public) => {
+            let counted = count_public(&gate.app, call.source, call.now).await?;
+            return within_limit(RateClass::Public, counted, call.now, limits).map(|()| Admitted::Public);
+        }
         Some(Rule::Any(class)) => (None, class),
         Some(Rule::Scoped(scope, class)) => (Some(scope), class),
     };
     let token = bearer(headers)?;
     let caller = authenticate(&gate.app, token, call.now).await?;
     let ctx = caller.ctx(call.now, call.request_id.clone(), call.trace_id);
-    let (window, left) = count(&gate.app, &ctx, class).await?;
-    *limits = Some(Limits { class, window, left, now: call.now });
-    if left.is_none() {
-        return Err(Error::RateLimited(window.resets_in(call.now)));
-    }
+    within_limit(class, count(&gate.app, &ctx, class).await?, call.now, limits)?;
     if let Some(scope) = scope {
         authorise(&ctx, scope)?;
     }
     Ok(Admitted::Caller(Box::new(ctx)))
+}
+
+/// Notes where the caller stands, for the headers of the answer.
+fn within_limit(class: RateClass, counted: (Window, Option<u64>), now: Time, limits: &mut Option<Limits>) -> Result<(), Error> {
+    let (window, left) = counted;
+    *limits = Some(Limits { class, window, left, now });
+    left.map(drop).ok_or_else(|| Error::RateLimited(window.resets_in(now)))
 }
 
 fn bearer(headers: &HeaderMap) -> Result<&str, Error> {

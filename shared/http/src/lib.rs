@@ -2,7 +2,7 @@
 //!
 //! A group of routes is an `OpenApiRouter`; [`serve`] puts the gate before it. Each operation's `security` in its
 //! `#[utoipa::path]` is not only documentation: the gate reads the scope from it, and an operation without one cannot be
-//! reached, so a new route can forget neither.
+//! reached, so a new route can forget neither. Public ones are counted by source address unless they are marked `x-stateless`.
 
 mod body;
 mod error;
@@ -12,7 +12,6 @@ mod path;
 mod query;
 mod reply;
 mod rules;
-mod schema;
 mod surface;
 
 pub use body::{Body, Patch, PatchOf, RawBody, no_fields};
@@ -22,7 +21,6 @@ pub use openapi::{document, finish};
 pub use path::{Id, IfMatch};
 pub use query::QueryReader;
 pub use reply::{Reply, page_answer};
-pub use schema::{check as check_schema, named_schema};
 pub use surface::Surface;
 
 /// The largest body that reaches a function: Lambda takes events of 6 MB, and a body may arrive in base64.

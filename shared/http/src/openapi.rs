@@ -1,8 +1,13 @@
 //! The OpenAPI document: the operations of every group, and what is the same for all of them.
 
+mod inputs;
+mod links;
+
+use axle_app::input::refuse_blanks;
 use serde_json::{Value, json};
 use utoipa::openapi::OpenApi;
 
+use crate::rules::STATELESS;
 use crate::surface::Surface;
 
 /// One document from the groups' parts.
@@ -28,15 +33,20 @@ pub fn finish(mut api: Value, version: &str) -> Value {
     });
     api["components"]["schemas"]["Problem"] = problem_schema();
     api["components"]["headers"] = headers();
+    refuse_blanks(&mut api["components"]["schemas"]);
+    let schemas = api["components"]["schemas"].clone();
+    let links = links::to_what_was_made(&api["paths"], &schemas);
     if let Some(paths) = api["paths"].as_object_mut() {
         for (path, item) in paths.iter_mut() {
             for (method, operation) in item.as_object_mut().into_iter().flatten() {
                 if operation.is_object() && method != "parameters" {
+                    inputs::describe(operation, &schemas);
                     complete(path, method, operation);
                 }
             }
         }
     }
+    links::add(&mut api["paths"], links);
     api
 }
 
@@ -73,14 +83,14 @@ const RATE_HEADERS: [&str; 6] =
 
 fn complete(path: &str, method: &str, operation: &mut Value) {
     let public = operation["security"].as_array().is_some_and(|s| s.iter().all(|r| r.as_object().is_some_and(|o| o.is_empty())));
+    let counted = operation[STATELESS] != json!(true);
     let surface = Surface::of(path);
     let mut errors = vec![("500", "Something went wrong on our side."), ("503", "A dependency is down; see Retry-After.")];
     if !public {
-        errors.extend([
-            ("401", "The credential is missing or not good."),
-            ("403", "The credential lacks the scope."),
-            ("429", "The rate limit is reached; see Retry-After."),
-        ]);
+        errors.extend([("401", "The credential is missing or not good."), ("403", "The credential lacks the scope.")]);
+    }
+    if counted {
+        errors.push(("429", "The rate limit is reached; see Retry-After."));
     }
     if path.contains('{') {
         errors.push(("404", "No such thing in this tenant."));
@@ -128,7 +138,7 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
         }
     }
     for response in operation["responses"].as_object_mut().into_iter().flat_map(|r| r.values_mut()) {
-        let names = if public { &RATE_HEADERS[..1] } else { &RATE_HEADERS[..] };
+        let names = if counted { &RATE_HEADERS[..] } else { &RATE_HEADERS[..1] };
         for name in names {
             response["headers"][*name] = json!({"$ref": format!("#/components/headers/{name}")});
         }

@@ -42,13 +42,24 @@ impl QueryReader {
         found.into_iter().map(|(_, value)| value).collect()
     }
 
-    /// The text of a parameter; a repeated one is a fault. Blank counts as absent.
+    /// The text of a parameter; a repeated or blank one is a fault.
     pub fn text(&mut self, name: &str) -> Option<String> {
+        let value = self.free_text(name)?;
+        if value.trim().is_empty() {
+            self.fault(name, "must not be empty; leave it out instead");
+            return None;
+        }
+        Some(value)
+    }
+
+    /// The text of a parameter in which any text is good, such as that of a search, also none. The document says `min_length = 0`
+    /// of it. A repeated one is a fault.
+    pub fn free_text(&mut self, name: &str) -> Option<String> {
         let mut values = self.all(name);
         if values.len() > 1 {
             self.fault(name, "is given more than once");
         }
-        values.pop().filter(|v| !v.is_empty())
+        values.pop()
     }
 
     /// A parameter of a type.
@@ -64,6 +75,16 @@ impl QueryReader {
                 None
             }
         }
+    }
+
+    /// `true` or `false`.
+    pub fn flag(&mut self, name: &str) -> Option<bool> {
+        let value = self.text(name)?;
+        let flag = value.parse().ok();
+        if flag.is_none() {
+            self.fault(name, "must be true or false");
+        }
+        flag
     }
 
     pub fn fault(&mut self, name: &str, detail: impl Into<String>) {
@@ -118,5 +139,10 @@ mod tests {
         q.page();
         assert_eq!((q.parsed::<u8>("n"), q.text("a").as_deref()), (None, Some("2")));
         assert_eq!(pointers(q), ["?limit", "?n", "?a", "?statsu"]);
+
+        let mut q = QueryReader::new("limit=&cursor=&n=+&q=&absent");
+        q.page();
+        assert_eq!((q.parsed::<u8>("n"), q.free_text("q").as_deref()), (None, Some("")));
+        assert_eq!(pointers(q), ["?limit", "?cursor", "?n", "?absent"]);
     }
 }

@@ -4,13 +4,20 @@ use std::collections::HashMap;
 
 use axle_domain::identity::Scope;
 use axle_domain::rate::RateClass;
+use serde_json::Value;
 use utoipa::openapi::OpenApi;
 use utoipa::openapi::path::{HttpMethod, Operation};
+
+/// Marks a public operation that has no state behind it (`extensions(("x-stateless" = json!(true)))`): it is not counted, so its
+/// function needs no table. The document shows the mark.
+pub(crate) const STATELESS: &str = "x-stateless";
 
 /// What one operation asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rule {
-    /// Open to everyone; limits are its own business.
+    /// Open to everyone, and touches nothing that could be worn out: not counted.
+    Stateless,
+    /// Open to everyone, counted by where it comes from.
     Public,
     /// A credential of any scope.
     Any(RateClass),
@@ -67,7 +74,11 @@ impl Rules {
 fn rule_of(operation: &Operation, class: RateClass) -> Option<Rule> {
     let requirements = serde_json::to_value(operation.security.as_ref()?).ok()?;
     let first = requirements.as_array()?.first()?.as_object()?;
-    let Some(scopes) = first.get("api_key") else { return first.is_empty().then_some(Rule::Public) };
+    let Some(scopes) = first.get("api_key") else {
+        let stateless = operation.extensions.as_ref().is_some_and(|marks| marks.get(STATELESS) == Some(&Value::Bool(true)));
+        let rule = if stateless { Rule::Stateless } else { Rule::Public };
+        return first.is_empty().then_some(rule);
+    };
     match scopes.as_array()?.as_slice() {
         [] => Some(Rule::Any(class)),
         [scope] => Some(Rule::Scoped(scope.as_str()?.parse().ok()?, class)),

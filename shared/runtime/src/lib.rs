@@ -12,7 +12,9 @@ pub use telemetry::init as init_telemetry;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use axle_app::App;
+use axle_app::{App, SourceIp};
+use lambda_http::RequestExt as _;
+use lambda_http::request::RequestContext;
 use lambda_http::tower::ServiceExt as _;
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde::Serialize;
@@ -36,12 +38,24 @@ where
     telemetry::init();
     let app = parts::app(&Env::read())?;
     let built = OnceLock::new();
-    let answer = |request: lambda_http::Request| {
+    let answer = |mut request: lambda_http::Request| {
+        note_source(&mut request);
         let router: &R = built.get_or_init(|| router(Arc::clone(&app)));
         let pending = router.clone().oneshot(request);
         async move { pending.await.map_err(Into::into) }
     };
     lambda_http::run(lambda_http::service_fn(answer)).await
+}
+
+/// Notes the caller's address as API Gateway saw it. `X-Forwarded-For` is not looked at: whoever calls can begin it with anything.
+fn note_source(request: &mut lambda_http::Request) {
+    let source = match request.request_context_ref() {
+        Some(RequestContext::ApiGatewayV2(context)) => context.http.source_ip.as_deref().and_then(|ip| ip.parse().ok()),
+        _ => None,
+    };
+    if let Some(address) = source {
+        request.extensions_mut().insert(SourceIp(address));
+    }
 }
 
 /// Runs a worker: `handle` gets the app, the event, and the instant by which it should have ended.
@@ -73,13 +87,49 @@ pub fn deadline(context: &lambda_runtime::Context) -> Instant {
 /// An event that is not one of API Gateway's.
 pub async fn answer_http<R>(router: R, event: LambdaEvent<serde_json::Value>) -> Result<serde_json::Value, Error>
 where
-    R: lambda_http::tower::Service<lambda_http::Request> + Send + 'static,
+    R: lambda_http::tower::Service<lambda_http::Request> + Clone + Send + 'static,
     R::Response: lambda_http::IntoResponse + Send + 'static,
     R::Error: Into<Error> + std::fmt::Debug + Send,
     R::Future: Send + 'static,
 {
     let request: lambda_http::request::LambdaRequest = serde_json::from_value(event.payload)?;
-    let adapter = lambda_http::Adapter::from(router);
+    let answer = lambda_http::service_fn(move |mut request: lambda_http::Request| {
+        note_source(&mut request);
+        router.clone().oneshot(request)
+    });
+    let adapter = lambda_http::Adapter::from(answer);
     let response = adapter.oneshot(LambdaEvent::new(request, event.context)).await.map_err(Into::into)?;
     Ok(serde_json::to_value(response)?)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use lambda_http::request::LambdaRequest;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn source(change: impl Fn(&mut Value)) -> Option<String> {
+        let mut event: Value = serde_json::from_str(include_str!("../../../events/http-docs.json")).unwrap();
+        change(&mut event);
+        let mut request: lambda_http::Request = serde_json::from_value::<LambdaRequest>(event).unwrap().into();
+        note_source(&mut request);
+        request.extensions().get::<SourceIp>().map(|source| source.0.to_string())
+    }
+
+    #[test]
+    fn the_source_is_what_the_gateway_saw_whatever_the_caller_says() {
+        let address = |ip: &str| source(|event| event["requestContext"]["http"]["sourceIp"] = json!(ip));
+        assert_eq!(address("203.0.113.7").as_deref(), Some("203.0.113.7"));
+        assert_eq!(address("2001:db8::1").as_deref(), Some("2001:db8::1"));
+        assert_eq!(address("nonsense"), None);
+        let forged = source(|event| {
+            event["requestContext"]["http"]["sourceIp"] = json!("203.0.113.7");
+            for header in ["x-forwarded-for", "forwarded", "x-real-ip", "cf-connecting-ip"] {
+                event["headers"][header] = json!("198.51.100.9");
+            }
+        });
+        assert_eq!(forged.as_deref(), Some("203.0.113.7"));
+    }
 }

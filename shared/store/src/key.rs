@@ -1,5 +1,5 @@
 //! Primary keys. The tenant is part of every key by construction: the only keys without one are the directories that lead to
-//! a tenant (a credential, a phone, a slug), and they have a constructor of their own.
+//! a tenant (a credential, a phone, a slug) or have none (who calls without a credential), and they have a constructor of their own.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use axle_domain::EntityId;

@@ -16,10 +16,18 @@ impl Table {
     ///
     /// Returns how many the window has counted now, or `None` when it was full.
     pub async fn count_request(&self, entity: EntityId, subject: &str, window: &Window) -> Result<Option<u64>> {
+        self.count_at(Key::member(entity, &format!("RATE#{subject}#{}", window.class.name()), window.starts), window).await
+    }
+
+    /// The same for a caller without a credential, who has no tenant; `source` is a keyed hash of the address.
+    pub async fn count_public(&self, source: &str, window: &Window) -> Result<Option<u64>> {
+        self.count_at(Key::directory("SOURCE", format!("{source}#{}", window.starts)), window).await
+    }
+
+    async fn count_at(&self, key: Key, window: &Window) -> Result<Option<u64>> {
         if window.limit == 0 {
             return Ok(None);
         }
-        let key = Key::member(entity, &format!("RATE#{subject}#{}", window.class.name()), window.starts);
         let update = Update::new("ADD n :one SET expires_at = :expires")
             .when("attribute_not_exists(n) OR n < :limit")
             .number(":one", 1)

@@ -1,11 +1,11 @@
 //! From a bearer token to who calls; and whether they may, and how often.
 
-use axle_domain::identity::{ApiKeyToken, Scope};
+use axle_domain::identity::{ApiKeyToken, Plan, Scope};
 use axle_domain::rate::{RateClass, Window};
 use axle_domain::{Actor, ActorKind, Time, TraceId};
 use axle_store::identity::ApiKeyRecord;
 
-use crate::context::{App, Ctx};
+use crate::context::{App, Ctx, SourceIp};
 use crate::error::{Error, Result};
 
 /// A credential that was found good.
@@ -80,5 +80,18 @@ pub fn authorise(ctx: &Ctx, scope: Scope) -> Result<()> {
 pub async fn count(app: &App, ctx: &Ctx, class: RateClass) -> Result<(Window, Option<u64>)> {
     let window = Window::at(ctx.now, class, ctx.limits.effective(class, ctx.plan));
     let counted = app.table().await.count_request(ctx.entity_id, &ctx.actor.id, &window).await?;
+    Ok((window, counted.map(|n| window.limit.saturating_sub(n))))
+}
+
+/// Counts one request that needs no credential, by where it comes from; requests of which that is not known are counted together.
+/// Answers as [`count`] does, at the same cost.
+pub async fn count_public(app: &App, source: Option<SourceIp>, now: Time) -> Result<(Window, Option<u64>)> {
+    let class = RateClass::Public;
+    let window = Window::at(now, class, class.default_limit(Plan::default()));
+    let source = match source {
+        Some(SourceIp(address)) => app.source_hash(address).await?,
+        None => "unknown".to_owned(),
+    };
+    let counted = app.table().await.count_public(&source, &window).await?;
     Ok((window, counted.map(|n| window.limit.saturating_sub(n))))
 }

@@ -6,4 +6,4 @@ pub mod entities;
 pub mod keys;
 pub mod operator;
 
-pub use authenticate::{Caller, authenticate, authorise, count};
+pub use authenticate::{Caller, authenticate, authorise, count, count_public};

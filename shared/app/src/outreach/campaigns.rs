@@ -2,7 +2,6 @@
 
 use axle_domain::campaign::{BUILT_IN_SQUAD, CampaignInput, CampaignStatus};
 use axle_domain::event::{Event, EventType, Subject};
-use axle_domain::merge::merge_patch;
 use axle_domain::{CampaignId, EntityId, Faults};
 use axle_store::campaigns::{CampaignRecord, SquadMember};
 use axle_store::{CommitError, Versioned};
@@ -12,7 +11,7 @@ use uuid::Uuid;
 use crate::answer::Answer;
 use crate::context::{App, Ctx};
 use crate::error::{Error, Result};
-use crate::{PageRequest, Paged};
+use crate::{PageRequest, Paged, input};
 
 /// Name space of the built-in agents' ids: the same role of the same tenant is always the same agent.
 const AGENTS: Uuid = Uuid::from_u128(0x3c51_90be_7d4a_4f0c_b1e2_6a98_d3f7_0c25);
@@ -120,9 +119,7 @@ pub async fn patch(
     if campaign.status != CampaignStatus::Draft {
         return Err(Error::Conflict(format!("the campaign is {}; only a draft can be changed", campaign.status.as_str())));
     }
-    let current = serde_json::to_value(&campaign.spec).map_err(|e| Error::Internal(e.to_string()))?;
-    let merged = merge_patch(current, change);
-    let spec: CampaignInput = serde_json::from_value(merged).map_err(|e| Error::invalid("", e.to_string()))?;
+    let spec = input::patched(&campaign.spec, change)?;
     campaign.agent_squad = check(ctx.entity_id, &spec)?;
     campaign.spec = spec;
     campaign.updated_at = ctx.now;

@@ -2,7 +2,6 @@
 
 use axle_domain::event::{Event, EventType, Subject};
 use axle_domain::lead::{IdentityKey, LeadInput, LeadProfile, LeadStatus, lead_id};
-use axle_domain::merge::merge_patch;
 use axle_domain::{CampaignId, Faults, LeadId};
 use axle_store::leads::{LeadQuery, LeadRecord, MembershipRecord, Slot, SlotRecord};
 use axle_store::{CommitError, Table, Tx, Versioned};
@@ -11,7 +10,7 @@ use serde_json::{Value, json};
 use crate::answer::Answer;
 use crate::context::{App, Ctx};
 use crate::error::{Error, Result};
-use crate::{PageRequest, Paged};
+use crate::{PageRequest, Paged, input};
 
 /// Leads that can have had one identity one after another before a new one must choose another.
 pub(crate) const GENERATIONS: u32 = 16;
@@ -153,10 +152,7 @@ pub async fn patch(app: &App, ctx: &Ctx, id: LeadId, change: &Value, if_match: O
     for _ in 0..RACES {
         let Versioned { value: mut lead, version } = get(app, ctx, id).await?;
         require_version(version, if_match)?;
-        let current = serde_json::to_value(lead.profile.to_input()).map_err(|e| Error::Internal(e.to_string()))?;
-        let input: LeadInput =
-            serde_json::from_value(merge_patch(current, change)).map_err(|e| Error::invalid("", e.to_string()))?;
-        let (profile, identity) = parse(input)?;
+        let (profile, identity) = parse(input::patched(&lead.profile.to_input(), change)?)?;
         lead.q = profile.search_text();
         lead.profile = profile;
         lead.updated_at = Some(ctx.now);

@@ -1,6 +1,5 @@
 //! Endpoints: made, read, changed, deleted.
 
-use axle_domain::merge::merge_patch;
 use axle_domain::webhook::{EndpointStatus, EndpointUrl, NEW_SECRET_BYTES, SigningSecret, WebhookInput, WebhookSettings};
 use axle_domain::{Faults, WebhookId};
 use axle_providers::outbound;
@@ -14,7 +13,7 @@ use crate::context::{App, Ctx};
 use crate::error::{Error, Result};
 use crate::identity::audit;
 use crate::outreach::leads::{changed_meanwhile, require_version};
-use crate::{PageRequest, Paged};
+use crate::{PageRequest, Paged, input};
 
 /// Endpoints that a tenant can have: all of them are read for each event.
 pub const MAX_ENDPOINTS: usize = 200;
@@ -156,16 +155,7 @@ fn settings_of(endpoint: &WebhookRecord) -> WebhookSettings {
 
 /// The settings with the change applied, if that is valid.
 async fn patched(app: &App, old: &WebhookSettings, change: &Value) -> Result<WebhookSettings> {
-    let mut faults = Faults::new();
-    for field in ["url", "status"] {
-        if change.get(field).is_some_and(Value::is_null) {
-            faults.add(format!("/{field}"), "cannot be cleared");
-        }
-    }
-    faults.check().map_err(Error::Invalid)?;
-    let current = serde_json::to_value(old).map_err(|e| Error::Internal(e.to_string()))?;
-    let merged = merge_patch(current, change);
-    let new: WebhookSettings = serde_json::from_value(merged).map_err(|e| Error::invalid("", e.to_string()))?;
+    let new = input::patched(old, change)?;
     let mut faults = Faults::new();
     new.check(app.config().network, &mut faults);
     if new.url != old.url {

@@ -83,8 +83,8 @@ async fn patches() {
         (json!({"status": null}), "/status"),
         (json!({"url": "https://10.0.0.1/"}), "/url"),
         (json!({"event_types": []}), "/event_types"),
-        (json!({"secret": "x"}), ""),
-        (json!({"status": "paused"}), ""),
+        (json!({"secret": "x"}), "/secret"),
+        (json!({"status": "paused"}), "/status"),
     ] {
         let error = webhooks::patch(s.app(), &s.ctx(), id, &change, None).await.unwrap_err();
         assert_eq!(pointers(&error), [pointer], "{change}");

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use super::template::check_template;
 use crate::address::Domain;
 use crate::lead::is_time_zone;
+use crate::text::{Entry, one_of};
 use crate::{Faults, Input};
 
 /// Entries a list of the ICP can have.
@@ -33,22 +34,22 @@ pub enum Channel {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Icp {
-    #[schema(max_items = 200, example = json!(["software"]))]
+    #[schema(value_type = Vec<Entry<200>>, max_items = 200, example = json!(["software"]))]
     pub industries: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub company_size: Option<CompanySize>,
-    #[schema(max_items = 200, example = json!(["CTO"]))]
+    #[schema(value_type = Vec<Entry<200>>, max_items = 200, example = json!(["CTO"]))]
     pub titles: Vec<String>,
-    #[schema(max_items = 200)]
+    #[schema(value_type = Vec<Entry<200>>, max_items = 200)]
     pub seniorities: Vec<String>,
-    #[schema(max_items = 200)]
+    #[schema(value_type = Vec<Entry<200>>, max_items = 200)]
     pub locations: Vec<String>,
-    #[schema(max_items = 200)]
+    #[schema(value_type = Vec<Entry<200>>, max_items = 200)]
     pub technologies: Vec<String>,
-    #[schema(max_items = 200)]
+    #[schema(value_type = Vec<Entry<200>>, max_items = 200)]
     pub keywords: Vec<String>,
     /// Domains that are never written to.
-    #[schema(max_items = 200, example = json!(["competitor.example"]))]
+    #[schema(value_type = Vec<Entry<200>>, max_items = 200, example = json!(["competitor.example"]))]
     pub exclude_domains: Vec<String>,
 }
 
@@ -76,7 +77,7 @@ pub struct Messaging {
     pub tone: Option<String>,
     /// BCP 47 language tag.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(max_length = 35, example = "en")]
+    #[schema(min_length = 1, max_length = 35, example = "en")]
     pub language: Option<String>,
     #[schema(max_items = 20)]
     pub sequence: Vec<SequenceStep>,
@@ -84,7 +85,7 @@ pub struct Messaging {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sending_window: Option<SendingWindow>,
     /// What ends the sequence for a lead; all four by default.
-    #[schema(max_items = 4)]
+    #[schema(value_type = BTreeSet<StopOn>, max_items = 4)]
     pub stop_on: Vec<StopOn>,
 }
 
@@ -101,13 +102,13 @@ pub struct SequenceStep {
     #[schema(minimum = 0, maximum = 8760, example = 0)]
     pub delay_hours: f64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(max_length = 500, example = "A question about {{ lead.company.name }}")]
+    #[schema(min_length = 1, max_length = 500, example = "A question about {{ lead.company.name }}")]
     pub subject: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(max_length = 20000, example = "Hello {{ lead.first_name | default(\"there\") }}, ...")]
+    #[schema(min_length = 1, max_length = 20000, example = "Hello {{ lead.first_name | default(\"there\") }}, ...")]
     pub body: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(max_length = 20000)]
+    #[schema(min_length = 1, max_length = 20000)]
     pub html: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(max_items = 10)]
@@ -124,13 +125,13 @@ pub struct Variant {
     #[schema(exclusive_minimum = 0, maximum = 1000000, example = 50)]
     pub weight: f64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(max_length = 500)]
+    #[schema(min_length = 1, max_length = 500)]
     pub subject: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(max_length = 20000)]
+    #[schema(min_length = 1, max_length = 20000)]
     pub body: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(max_length = 20000)]
+    #[schema(min_length = 1, max_length = 20000)]
     pub html: Option<String>,
 }
 
@@ -165,9 +166,9 @@ pub enum Weekday {
 #[serde(deny_unknown_fields)]
 pub struct SendingWindow {
     /// `contact` for each recipient's own zone, or an IANA name for all.
-    #[schema(max_length = 60, example = "contact")]
+    #[schema(min_length = 1, max_length = 60, example = "contact")]
     pub timezone: String,
-    #[schema(max_items = 7, min_items = 1)]
+    #[schema(value_type = BTreeSet<Weekday>, max_items = 7, min_items = 1)]
     pub days: Vec<Weekday>,
     /// `HH:MM`, inclusive.
     #[schema(pattern = "^([01][0-9]|2[0-3]):[0-5][0-9]$", example = "09:00")]
@@ -192,17 +193,32 @@ impl StopOn {
     }
 }
 
+/// The schema of an agent's name in a squad: its role or its id.
+#[derive(Debug)]
+pub struct AgentName;
+
+impl utoipa::PartialSchema for AgentName {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        use utoipa::openapi::{ObjectBuilder, SchemaFormat, schema::OneOfBuilder, schema::Type};
+        let id = ObjectBuilder::new().schema_type(Type::String).format(Some(SchemaFormat::Custom("uuid".to_owned())));
+        let role = one_of(super::BUILT_IN_SQUAD.iter().map(|(role, _)| *role), "A role of the built-in squad.");
+        OneOfBuilder::new().item(role).item(id.description(Some("An agent's id."))).into()
+    }
+}
+
+impl ToSchema for AgentName {}
+
 /// Who does the work.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AgentsSpec {
     /// Agent ids or roles; the whole built-in squad by default.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(max_items = 20, example = json!(["copywriter", "sender"]))]
+    #[schema(value_type = Option<BTreeSet<AgentName>>, min_items = 1, max_items = 20, example = json!(["copywriter", "sender"]))]
     pub squad: Option<Vec<String>>,
     pub approval: Approval,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(max_length = 200)]
+    #[schema(min_length = 1, max_length = 200)]
     pub model: Option<String>,
 }
 
@@ -223,7 +239,7 @@ pub struct CampaignInput {
     pub name: String,
     #[serde(default)]
     pub icp: Icp,
-    #[schema(min_items = 1, max_items = 4)]
+    #[schema(value_type = BTreeSet<Channel>, min_items = 1, max_items = 4)]
     pub channels: Vec<Channel>,
     #[serde(default)]
     pub messaging: Messaging,

@@ -3,7 +3,7 @@
 mod registry;
 pub mod sample;
 
-pub use registry::{EventType, UnknownEventType, is_known_pattern, type_names};
+pub use registry::{EventType, EventTypes, UnknownEventType, is_known_pattern, type_names};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -31,7 +31,6 @@ impl Subject {
 pub struct Event {
     pub id: EventId,
     #[serde(rename = "type")]
-    #[schema(value_type = String, example = "lead.created")]
     pub event_type: EventType,
     pub entity_id: EntityId,
     pub occurred_at: Time,

@@ -1,5 +1,6 @@
 //! The one list of event types, with what each says in `data`.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
@@ -161,6 +162,33 @@ impl TryFrom<String> for EventType {
     }
 }
 
+impl utoipa::PartialSchema for EventType {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        crate::text::one_of(type_names(), "What happened.")
+    }
+}
+
+impl utoipa::ToSchema for EventType {}
+
+/// The schema of what an endpoint listens to: an event type, a group of them, or all.
+#[derive(Debug)]
+pub struct EventTypes;
+
+impl utoipa::PartialSchema for EventTypes {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        let groups: BTreeSet<String> = type_names().flat_map(groups_of).collect();
+        let names = std::iter::once("*".to_owned()).chain(groups).chain(type_names().map(str::to_owned));
+        crate::text::one_of(names, "An event type, all types of a group (`lead.*`), or all (`*`).")
+    }
+}
+
+impl utoipa::ToSchema for EventTypes {}
+
+/// `agent.*` and `agent.run.*` for `agent.run.started`.
+fn groups_of(name: &str) -> impl Iterator<Item = String> {
+    name.match_indices('.').map(|(dot, _)| format!("{}.*", &name[..dot]))
+}
+
 /// The text of every event type.
 pub fn type_names() -> impl Iterator<Item = &'static str> {
     EventType::ALL.iter().map(|t| t.as_str())
@@ -195,6 +223,16 @@ mod tests {
             for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
                 assert!(sample.get(name).is_some(), "{t} lacks {name}");
             }
+        }
+    }
+
+    #[test]
+    fn the_schema_names_every_pattern_and_no_other() {
+        let schema = serde_json::to_value(<EventTypes as utoipa::PartialSchema>::schema()).unwrap_or_default();
+        let names: Vec<&str> = schema["enum"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        assert!(names.len() > EventType::ALL.len() && names.iter().all(|name| is_known_pattern(name)));
+        for name in ["*", "agent.*", "agent.run.*", "lead.created"] {
+            assert!(names.contains(&name), "{name}");
         }
     }
 

@@ -53,6 +53,14 @@ scopes! {
     All = "*",
 }
 
+impl utoipa::PartialSchema for Scope {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        crate::text::one_of(Self::ALL.iter().map(|scope| scope.as_str()), "What a credential may be used for; `*` is everything.")
+    }
+}
+
+impl utoipa::ToSchema for Scope {}
+
 #[derive(Debug, thiserror::Error)]
 #[error("`{0}` is not a scope")]
 pub struct UnknownScope(pub String);

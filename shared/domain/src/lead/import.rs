@@ -26,6 +26,11 @@ impl ImportStatus {
     }
 }
 
+/// A text is neither `skip` nor `update`.
+#[derive(Debug, thiserror::Error)]
+#[error("must be skip or update")]
+pub struct NotAChoice;
+
 /// What becomes of a row whose lead there is already.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -35,4 +40,15 @@ pub enum OnDuplicate {
     Skip,
     /// The row's values replace the lead's; a blank cell leaves the field.
     Update,
+}
+
+impl std::str::FromStr for OnDuplicate {
+    type Err = NotAChoice;
+    fn from_str(text: &str) -> Result<Self, NotAChoice> {
+        match text {
+            "skip" => Ok(Self::Skip),
+            "update" => Ok(Self::Update),
+            _ => Err(NotAChoice),
+        }
+    }
 }

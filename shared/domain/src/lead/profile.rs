@@ -81,9 +81,10 @@ pub const CUSTOM_VALUE_MAX: usize = 5_000;
 /// All custom values of one lead together, in bytes: an item stays far from DynamoDB's 400 KB.
 pub const CUSTOM_TOTAL_MAX: usize = 50_000;
 
-/// A profile as it was given: any text anywhere.
+/// A profile as it was given: any text anywhere. Of e-mail address, LinkedIn URL and phone at least one.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schema(min_properties = 1)]
 pub struct LeadInput {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "ada@example.com", max_length = 254)]
@@ -190,7 +191,7 @@ impl LeadInput {
         }
         profile.custom = self.custom.unwrap_or_default();
         check_custom(&profile.custom, faults);
-        if super::IdentityKey::of(&profile).is_none() && faults.is_empty() {
+        if super::IdentityKey::of(&profile).is_none() && faults.iter().all(|fault| fault.pointer.is_empty()) {
             faults.add("/email", "a lead needs an e-mail address, a LinkedIn URL or a phone");
         }
         profile

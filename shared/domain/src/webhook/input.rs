@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{EndpointStatus, EndpointUrl, EventFilter, EventPattern, NetworkPolicy, SigningSecret};
-use crate::event::type_names;
+use crate::event::{EventTypes, type_names};
 use crate::{Faults, Time};
 
 /// Characters of an endpoint's description.
@@ -33,7 +33,7 @@ pub struct WebhookInput {
     pub url: String,
     /// Event types, groups of them such as `lead.*`, or `*` for all, which is the default.
     #[serde(default = "all_types")]
-    #[schema(min_items = 1, max_items = 100, example = json!(["lead.*", "campaign.launched"]))]
+    #[schema(value_type = Vec<EventTypes>, min_items = 1, max_items = 100, example = json!(["lead.*", "campaign.launched"]))]
     pub event_types: Vec<String>,
     #[serde(default)]
     #[schema(max_length = 500)]
@@ -79,7 +79,7 @@ pub struct WebhookSettings {
     pub url: String,
     /// Null: all types.
     #[serde(default = "all_types")]
-    #[schema(min_items = 1, max_items = 100, example = json!(["lead.*"]))]
+    #[schema(value_type = Vec<EventTypes>, min_items = 1, max_items = 100, example = json!(["lead.*"]))]
     pub event_types: Vec<String>,
     #[serde(default)]
     #[schema(max_length = 500)]

@@ -40,6 +40,15 @@ async fn public_operations_are_listed() {
     assert_eq!(public, listed);
 }
 
+/// What is public and not counted by source address either: only what has no state behind it.
+#[tokio::test]
+async fn uncounted_operations_are_listed() {
+    let uncounted = operations().into_iter().filter(|(_, _, o)| !o["x-stateless"].is_null());
+    let mut uncounted: Vec<String> = uncounted.map(|(m, p, _)| format!("{m} {p}")).collect();
+    uncounted.sort();
+    assert_eq!(uncounted, ["GET /docs", "GET /openapi.json"]);
+}
+
 #[tokio::test]
 async fn without_a_credential_401() {
     let api = Api::new().await;
@@ -123,6 +132,42 @@ async fn another_tenants_id_is_404_and_nothing_changes() {
         let malformed = api.send(&method, &path.replace("{id}", "nonsense"), body_for(&method, &path)).await;
         assert_eq!(malformed.status, 404, "{method} {path}");
         let _ = operation;
+    }
+}
+
+#[tokio::test]
+async fn a_body_may_be_absent_where_the_document_says_so() {
+    let api = Api::new().await;
+    for (method, path, operation) in operations().into_iter().filter(|(_, _, o)| o["requestBody"].is_object()) {
+        let real = if path.contains("{id}") && !path.starts_with("/webhooks/deliveries/") {
+            path.replace("{id}", &own_id(&api, &path).await)
+        } else {
+            path.clone()
+        };
+        let mut request = axle_testkit::request(&method, &real, Some(&api.me.api_key), None);
+        request.headers_mut().remove("content-type");
+        let answer = axle_testkit::call(&api.router, request).await;
+        if operation["requestBody"]["required"] == true {
+            assert!(matches!(answer.status.as_u16(), 400 | 415 | 422), "{method} {path} {}", answer.text);
+        } else {
+            assert!(answer.status.is_success(), "{method} {path} {}", answer.text);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_blank_parameter_is_a_fault_unless_any_text_is_good() {
+    let api = Api::new().await;
+    for (method, path, operation) in operations().into_iter().filter(|(method, _, _)| method == "GET") {
+        for parameter in operation["parameters"].as_array().into_iter().flatten().filter(|p| p["in"] == "query") {
+            let name = parameter["name"].as_str().unwrap();
+            let free = parameter["schema"]["minLength"] == 0;
+            for blank in ["", "+"] {
+                let answer = api.send(&method, &format!("{}?{name}={blank}", with_some_id(&path)), None).await;
+                let refused = answer.status == 422 && answer.pointers() == [format!("?{name}")];
+                assert!(refused != free, "{path}?{name}={blank}: {} {}", answer.status, answer.text);
+            }
+        }
     }
 }
 

@@ -93,7 +93,12 @@ async fn a_replay_does_not_show_secrets_again() {
     assert_eq!(again.status, 201);
     assert!(first["api_key"].is_string() && again.json()["api_key"].is_null());
     assert_eq!(first["id"], again.json()["id"]);
+    let upload = api.post_with("/leads/import/uploads", json!({}), &[(KEY, "u")]).await.json();
+    let repeated = api.post_with("/leads/import/uploads", json!({}), &[(KEY, "u")]).await.json();
+    assert!(upload["url"].is_string() && repeated["url"].is_null());
+    assert_eq!((&upload["upload_id"], &upload["headers"]), (&repeated["upload_id"], &repeated["headers"]));
     for record in api.world.table.new_records() {
         assert!(!record.to_string().contains(first["api_key"].as_str().unwrap()));
+        assert!(!record.to_string().contains(upload["url"].as_str().unwrap()));
     }
 }

@@ -35,6 +35,21 @@ async fn a_key_lives_from_creation_to_deletion() {
 }
 
 #[tokio::test]
+async fn faults_of_a_key_have_a_place() {
+    let api = Api::new().await;
+    for (body, pointers) in [
+        (json!({"name": "k", "scopes": [""]}), ["/scopes/0"]),
+        (json!({"name": "k", "scopes": ["leads:read", "leads:admin"]}), ["/scopes/1"]),
+        (json!({"name": "k", "scopes": ["leads:read"], "expires_at": "tomorrow"}), ["/expires_at"]),
+        (json!({"name": " ", "scopes": ["leads:read"]}), ["/name"]),
+    ] {
+        assert_eq!(api.post("/api-keys", body).await.pointers(), pointers);
+    }
+    let path = format!("/api-keys/{}", api.me.key_id);
+    assert_eq!(api.patch(&path, json!({"name": null, "plan": null, "expires_at": "never"})).await.pointers().len(), 2);
+}
+
+#[tokio::test]
 async fn rotation_overlaps_as_asked() {
     let api = Api::new().await;
     let made = api.post("/api-keys", json!({"name": "k", "scopes": ["leads:read"]})).await;

@@ -106,3 +106,16 @@ async fn bad_input_changes_nothing() {
     assert_eq!(api.post("/leads", json!({"first_name": big})).await.status, 413);
     assert_eq!(api.get("/leads").await.json()["leads"], json!([]));
 }
+
+#[tokio::test]
+async fn an_import_is_told_what_is_wrong_once() {
+    let api = Api::new().await;
+    for (body, pointers) in [
+        (json!({"upload_id": "7"}), ["/upload_id"]),
+        (json!({"csv": "email\na@example.com\n", "campaign_id": ""}), ["/campaign_id"]),
+        (json!({}), ["/csv"]),
+        (json!({"csv": "email\na@example.com\n", "upload_id": "01939b1e-0d4c-7cc1-8a6f-2f5d0b1c9a77"}), ["/upload_id"]),
+    ] {
+        assert_eq!(api.post("/leads/import", body).await.pointers(), pointers);
+    }
+}

@@ -9,5 +9,6 @@ mod keys;
 mod leads;
 mod limits;
 mod openapi;
+mod public;
 mod samples;
 mod support;

@@ -32,6 +32,56 @@ fn every_operation_is_complete() {
     }
 }
 
+/// Two groups that give one name to different things would overwrite each other's schema.
+#[test]
+fn a_name_means_one_thing() {
+    let mut seen = std::collections::BTreeMap::new();
+    for (group, routes) in axle_http_tests::groups() {
+        let api = serde_json::to_value(routes.into_openapi()).unwrap();
+        for (name, schema) in api["components"]["schemas"].as_object().into_iter().flatten() {
+            let (first, known) = seen.entry(name.clone()).or_insert_with(|| (group, schema.clone()));
+            assert!(known == schema, "{name} is one thing in {first} and another in {group}");
+        }
+    }
+}
+
+/// What reads a body into an integer needs its bounds: to JSON Schema every whole number is one, however large.
+#[test]
+fn integers_of_bodies_have_bounds() {
+    fn walk(at: &Value, api: &Value, name: &str) {
+        if let Some(target) = at["$ref"].as_str() {
+            return walk(&api[target[1..].split('/').nth(1).unwrap()]["schemas"][target.rsplit('/').next().unwrap()], api, name);
+        }
+        let integer = at["type"] == "integer" || at["type"].as_array().is_some_and(|types| types.iter().any(|t| t == "integer"));
+        assert!(!integer || (at["minimum"].is_number() && at["maximum"].is_number()), "{name}: {at}");
+        match at {
+            Value::Object(map) => map.values().for_each(|v| walk(v, api, name)),
+            Value::Array(items) => items.iter().for_each(|v| walk(v, api, name)),
+            _ => {}
+        }
+    }
+    let api = axle_http_tests::document();
+    for (path, item) in api["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            walk(&operation["requestBody"]["content"], &api, &format!("{method} {path}"));
+        }
+    }
+}
+
+#[test]
+fn what_was_made_leads_to_what_can_be_done_with_it() {
+    let api = axle_http_tests::document();
+    let links = |path: &str, status: &str| {
+        let links = api["paths"][path]["post"]["responses"][status]["links"].as_object().unwrap();
+        links.keys().cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(links("/campaigns", "201")[..], ["getCampaign", "patchCampaign"]);
+    assert_eq!(links("/leads/import", "202")[..], ["getImport", "getImportErrors"]);
+    for operation in ["getWebhook", "patchWebhook", "deleteWebhook", "rotateWebhookSecret", "testWebhook", "listDeliveries"] {
+        assert!(links("/webhooks", "201").iter().any(|link| link == operation), "{operation}");
+    }
+}
+
 /// Every reference of the document leads somewhere.
 #[test]
 fn references_resolve() {

@@ -20,8 +20,9 @@ const TTL: Duration = Duration::from_secs(3600);
 pub struct Upload {
     /// Names the file in `POST /leads/import`.
     pub upload_id: UploadId,
-    /// `PUT` the file here, with `headers` and without credentials.
-    #[schema(example = "https://bucket.s3.eu-west-1.amazonaws.com/uploads/...")]
+    /// `PUT` the file here, with `headers` and without credentials. Whoever has it can send the file, so it is shown once: null in an
+    /// idempotent replay.
+    #[schema(value_type = Option<String>, example = "https://bucket.s3.eu-west-1.amazonaws.com/uploads/...")]
     pub url: String,
     /// Headers that must be sent with the file.
     #[schema(example = json!({"content-type": "text/csv"}))]

@@ -22,7 +22,68 @@ pub fn named_schema<T: ToSchema>() -> Value {
     if let Value::Object(map) = &mut root {
         map.insert("components".to_owned(), json!({"schemas": parts}));
     }
+    refuse_blanks(&mut root);
     root
+}
+
+/// A text that must not be empty must not be blank either: says so in every schema below that has a `minLength` and no form of
+/// its own. Bodies and document go through this, so no route can forget it.
+pub fn refuse_blanks(schema: &mut Value) {
+    match schema {
+        Value::Object(map) => {
+            let text = match map.get("type") {
+                Some(Value::String(one)) => one == "string",
+                Some(Value::Array(many)) => many.iter().any(|t| t == "string"),
+                _ => false,
+            };
+            let formless = !["pattern", "format", "enum"].iter().any(|form| map.contains_key(*form));
+            if text && formless && map.get("minLength").and_then(Value::as_u64).is_some_and(|min| min > 0) {
+                map.insert("pattern".to_owned(), Value::from(NOT_BLANK));
+            }
+            map.values_mut().for_each(refuse_blanks);
+        }
+        Value::Array(items) => items.iter_mut().for_each(refuse_blanks),
+        _ => {}
+    }
+}
+
+const NOT_BLANK: &str = r"\S";
+
+/// The words of the fault of an id that is none, for surfaces that answer it otherwise than a fault.
+pub const NOT_AN_ID: &str = "must be a UUID";
+
+/// What a text of a format must be.
+struct Format {
+    name: &'static str,
+    is_one: fn(&str) -> bool,
+    words: &'static str,
+}
+
+/// The formats that are judged, by the parsers of the types that have them, so that what passes here can be read. Other formats
+/// (`uri`, `email`) only describe, and the rules of their fields judge.
+const FORMATS: [Format; 3] = [
+    Format { name: "uuid", is_one: |text| text.parse::<axle_domain::EntityId>().is_ok(), words: NOT_AN_ID },
+    Format {
+        name: "date-time",
+        is_one: |text| text.parse::<axle_domain::Time>().is_ok(),
+        words: "must be an RFC 3339 time with an offset, such as 2026-01-31T09:30:00Z",
+    },
+    Format {
+        name: "date",
+        is_one: |text| text.len() == 10 && text.parse::<jiff::civil::Date>().is_ok(),
+        words: "must be a date, such as 2026-01-31",
+    },
+];
+
+fn compile(schema: &Value) -> Result<Validator, String> {
+    let mut options = jsonschema::options().should_validate_formats(true);
+    for name in ["uri", "uri-reference", "email", "hostname", "ipv4", "ipv6", "time", "duration", "regex"] {
+        options = options.with_format(name, |_| true);
+    }
+    for Format { name, is_one, .. } in FORMATS {
+        options = options.with_format(name, is_one);
+    }
+    options.build(schema).map_err(|e| e.to_string())
 }
 
 fn validator<T: ToSchema + 'static>() -> Result<Arc<Validator>, String> {
@@ -31,7 +92,7 @@ fn validator<T: ToSchema + 'static>() -> Result<Arc<Validator>, String> {
         return Ok(Arc::clone(found));
     }
     // Compiled outside the lock, at the type's first use: a cold start pays only for the bodies that it is sent.
-    let made = Arc::new(jsonschema::validator_for(&named_schema::<T>()).map_err(|e| e.to_string())?);
+    let made = Arc::new(compile(&named_schema::<T>())?);
     VALIDATORS.lock().unwrap_or_else(PoisonError::into_inner).insert(id, Arc::clone(&made));
     Ok(made)
 }
@@ -50,7 +111,7 @@ pub fn check<T: ToSchema + 'static>(body: &Value, faults: &mut Faults) -> Result
     Ok(())
 }
 
-pub(crate) fn escape(name: &str) -> String {
+fn escape(name: &str) -> String {
     name.replace('~', "~0").replace('/', "~1")
 }
 
@@ -74,12 +135,19 @@ fn explain(error: &ValidationError<'_>, out: &mut Vec<Fault>) {
         Kind::MinLength { limit } if *limit == 1 => fault("must not be empty".to_owned()),
         Kind::MinLength { limit } => fault(format!("must have at least {limit} characters")),
         Kind::MaxLength { limit } => fault(format!("must have at most {limit} characters")),
+        Kind::MinProperties { limit: 1 } => fault("must have a field".to_owned()),
+        Kind::Format { format } => {
+            let known = FORMATS.iter().find(|known| known.name == format);
+            fault(known.map_or_else(|| format!("is not a {format}"), |known| known.words.to_owned()));
+        }
+        Kind::MinItems { limit: 1 } => fault("must not be empty".to_owned()),
         Kind::MinItems { limit } => fault(format!("must have at least {limit} entries")),
         Kind::MaxItems { limit } => fault(format!("must have at most {limit} entries")),
         Kind::Minimum { limit } => fault(format!("must be at least {limit}")),
         Kind::Maximum { limit } => fault(format!("must be at most {limit}")),
         Kind::ExclusiveMinimum { limit } => fault(format!("must be greater than {limit}")),
         Kind::ExclusiveMaximum { limit } => fault(format!("must be less than {limit}")),
+        Kind::Pattern { pattern } if pattern == NOT_BLANK => fault("must not be empty".to_owned()),
         Kind::Pattern { pattern } => fault(format!("does not have the form {pattern}")),
         Kind::UniqueItems => fault("names an entry twice".to_owned()),
         Kind::Type { kind } => fault(format!("must be {}", type_names(kind))),
