@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::marker::PhantomData;
 
 use axle_app::Error;
-use axle_domain::{Faults, Input};
+use axle_domain::{Fault, Faults, Input};
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
@@ -15,6 +15,7 @@ use utoipa::openapi::schema::Schema;
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::error::ApiError;
+use crate::surface::Surface;
 use crate::{BODY_MAX, schema};
 
 /// The bytes of a body within the limit, with its headers.
@@ -80,8 +81,11 @@ impl<S: Send + Sync, T: DeserializeOwned + Input + ToSchema + 'static> FromReque
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let surface = Surface::of(request.uri().path());
         let raw = RawBody::from_request(request, state).await?;
-        Ok(Self(parse::<T>(raw.json()?)?))
+        let value = raw.json()?;
+        refuse_malformed_ids::<T>(surface, &value)?;
+        Ok(Self(parse::<T>(value)?))
     }
 }
 
@@ -95,9 +99,26 @@ impl<T: DeserializeOwned + Input + ToSchema + 'static> Body<T> {
     }
 }
 
-fn parse<T: DeserializeOwned + Input + ToSchema + 'static>(value: Value) -> Result<T, Error> {
+/// The CRM's rule that an id which is no UUID is 400, wherever it stands. Elsewhere it is a fault like any other.
+fn refuse_malformed_ids<T: ToSchema + 'static>(surface: Surface, body: &Value) -> Result<(), Error> {
+    if surface != Surface::Crm {
+        return Ok(());
+    }
+    let places = schema::malformed_ids::<T>(body).map_err(Error::Internal)?;
+    if places.is_empty() { Ok(()) } else { Err(Error::Malformed(format!("{} must be a UUID", places.join(", ")))) }
+}
+
+/// Every departure of a body from the schema of `T`.
+fn check<T: ToSchema + 'static>(body: &Value) -> Result<Faults, Error> {
     let mut faults = Faults::new();
-    schema::check::<T>(&value, &mut faults).map_err(Error::Internal)?;
+    schema::check::<T>(body, &mut faults).map_err(Error::Internal)?;
+    let malformed = schema::malformed_ids::<T>(body).map_err(Error::Internal)?;
+    faults.extend(malformed.into_iter().map(|at| Fault::new(at, "must be a UUID")));
+    Ok(faults)
+}
+
+fn parse<T: DeserializeOwned + Input + ToSchema + 'static>(value: Value) -> Result<T, Error> {
+    let mut faults = check::<T>(&value)?;
     if !faults.is_empty() {
         // Every fault in one answer: what is left without the faulty parts is judged by its own rules too.
         if let Ok(rest) = serde_json::from_value::<T>(without_faulty(value, &faults)) {
@@ -131,11 +152,11 @@ impl<S: Send + Sync, T: ToSchema + 'static> FromRequest<S> for Patch<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let surface = Surface::of(request.uri().path());
         let raw = RawBody::from_request(request, state).await?;
         let change = raw.json()?;
-        let mut faults = Faults::new();
-        schema::check::<PatchOf<T>>(&change, &mut faults).map_err(Error::Internal)?;
-        faults.check().map_err(Error::Invalid)?;
+        refuse_malformed_ids::<PatchOf<T>>(surface, &change)?;
+        check::<PatchOf<T>>(&change)?.check().map_err(Error::Invalid)?;
         Ok(Self { change, of: PhantomData })
     }
 }

@@ -7,6 +7,7 @@
 mod body;
 mod error;
 mod gate;
+mod named_entity;
 mod openapi;
 mod path;
 mod query;
@@ -17,11 +18,11 @@ mod surface;
 
 pub use body::{Body, Patch, PatchOf, RawBody, no_fields};
 pub use error::ApiError;
-pub use gate::{Caller, serve};
+pub use gate::{Caller, not_supported, serve};
 pub use openapi::{document, finish};
-pub use path::{Id, IfMatch};
+pub use path::{Id, IfMatch, TwoIds};
 pub use query::QueryReader;
-pub use reply::{Reply, page_answer};
+pub use reply::{Reply, numbered_answer, page_answer};
 pub use schema::{check as check_schema, named_schema};
 pub use surface::Surface;
 

@@ -4,13 +4,19 @@ use std::any::TypeId;
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
-use axle_domain::{Fault, Faults};
+use axle_domain::{EntityId, Fault, Faults};
 use jsonschema::error::ValidationErrorKind as Kind;
 use jsonschema::{ValidationError, Validator};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-static VALIDATORS: LazyLock<Mutex<HashMap<TypeId, Arc<Validator>>>> = LazyLock::new(Mutex::default);
+/// A type's schema, and what checks bodies against it.
+struct Compiled {
+    schema: Value,
+    validator: Validator,
+}
+
+static COMPILED: LazyLock<Mutex<HashMap<TypeId, Arc<Compiled>>>> = LazyLock::new(Mutex::default);
 
 /// The schema of a type as one self-contained document: references point into `components` of the same document.
 pub fn named_schema<T: ToSchema>() -> Value {
@@ -25,14 +31,16 @@ pub fn named_schema<T: ToSchema>() -> Value {
     root
 }
 
-fn validator<T: ToSchema + 'static>() -> Result<Arc<Validator>, String> {
+fn compiled<T: ToSchema + 'static>() -> Result<Arc<Compiled>, String> {
     let id = TypeId::of::<T>();
-    if let Some(found) = VALIDATORS.lock().unwrap_or_else(PoisonError::into_inner).get(&id) {
+    if let Some(found) = COMPILED.lock().unwrap_or_else(PoisonError::into_inner).get(&id) {
         return Ok(Arc::clone(found));
     }
     // Compiled outside the lock, at the type's first use: a cold start pays only for the bodies that it is sent.
-    let made = Arc::new(jsonschema::validator_for(&named_schema::<T>()).map_err(|e| e.to_string())?);
-    VALIDATORS.lock().unwrap_or_else(PoisonError::into_inner).insert(id, Arc::clone(&made));
+    let schema = named_schema::<T>();
+    let validator = jsonschema::validator_for(&schema).map_err(|e| e.to_string())?;
+    let made = Arc::new(Compiled { schema, validator });
+    COMPILED.lock().unwrap_or_else(PoisonError::into_inner).insert(id, Arc::clone(&made));
     Ok(made)
 }
 
@@ -41,13 +49,50 @@ fn validator<T: ToSchema + 'static>() -> Result<Arc<Validator>, String> {
 /// # Errors
 /// The schema itself does not compile: a defect of the type.
 pub fn check<T: ToSchema + 'static>(body: &Value, faults: &mut Faults) -> Result<(), String> {
-    let validator = validator::<T>()?;
-    for error in validator.iter_errors(body) {
+    for error in compiled::<T>()?.validator.iter_errors(body) {
         let mut found = Vec::new();
         explain(&error, &mut found);
         faults.extend(found);
     }
     Ok(())
+}
+
+/// The places of texts that should be UUIDs by the schema of `T` and are none.
+///
+/// # Errors
+/// Like [`check`].
+pub(crate) fn malformed_ids<T: ToSchema + 'static>(body: &Value) -> Result<Vec<String>, String> {
+    let compiled = compiled::<T>()?;
+    let mut places = Vec::new();
+    find_malformed(&compiled.schema, &compiled.schema["components"]["schemas"], body, "", &mut places);
+    Ok(places)
+}
+
+fn find_malformed(schema: &Value, parts: &Value, value: &Value, at: &str, places: &mut Vec<String>) {
+    if let Some(name) = schema["$ref"].as_str().and_then(|r| r.rsplit('/').next()) {
+        find_malformed(&parts[name], parts, value, at, places);
+    }
+    for branch in ["oneOf", "anyOf", "allOf"].iter().flat_map(|of| schema[*of].as_array()).flatten() {
+        find_malformed(branch, parts, value, at, places);
+    }
+    match value {
+        Value::String(text) if schema["format"] == "uuid" => {
+            if text.parse::<EntityId>().is_err() {
+                places.push(at.to_owned());
+            }
+        }
+        Value::Array(entries) => {
+            for (i, entry) in entries.iter().enumerate() {
+                find_malformed(&schema["items"], parts, entry, &format!("{at}/{i}"), places);
+            }
+        }
+        Value::Object(fields) => {
+            for (name, field) in fields {
+                find_malformed(&schema["properties"][name], parts, field, &format!("{at}/{}", escape(name)), places);
+            }
+        }
+        _ => {}
+    }
 }
 
 pub(crate) fn escape(name: &str) -> String {

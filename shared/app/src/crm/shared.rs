@@ -1,0 +1,59 @@
+//! What the use cases of the CRM share: numbered pages, patches, and references in bodies.
+
+use axle_domain::crm::PageNumber;
+use axle_domain::merge::merge_patch;
+use axle_domain::{CompanyId, Faults};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::context::{App, Ctx};
+use crate::error::{Error, Result};
+
+/// Attempts against others who change the same record at the same moment.
+pub(crate) const RACES: usize = 8;
+
+/// One page of a numbered listing.
+#[derive(Clone, Debug)]
+pub struct Numbered<T> {
+    pub items: Vec<T>,
+    pub page: PageNumber,
+    /// On all pages.
+    pub total: u64,
+}
+
+impl<T> Numbered<T> {
+    /// The page of a list that is all there.
+    pub(crate) fn cut(all: Vec<T>, page: PageNumber) -> Self {
+        let total = all.len() as u64;
+        Self { items: page.cut(all), page, total }
+    }
+}
+
+/// An input with a merge patch (RFC 7396) applied. `required` fields cannot be cleared.
+///
+/// # Errors
+/// [`Error::Invalid`]
+pub(crate) fn patched<T: Serialize + DeserializeOwned>(current: &T, change: &Value, required: &[&str]) -> Result<T> {
+    let mut faults = Faults::new();
+    for field in required {
+        if change.get(*field).is_some_and(Value::is_null) {
+            faults.add(format!("/{field}"), "cannot be cleared");
+        }
+    }
+    faults.check().map_err(Error::Invalid)?;
+    let current = serde_json::to_value(current).map_err(|e| Error::Internal(e.to_string()))?;
+    serde_json::from_value(merge_patch(current, change)).map_err(|e| Error::invalid("", e.to_string()))
+}
+
+/// The company that a body names at `pointer`: itself, or the one that it was merged into.
+///
+/// # Errors
+/// [`Error::Invalid`] if there is none.
+pub(crate) async fn named_company(app: &App, ctx: &Ctx, pointer: &str, id: CompanyId) -> Result<CompanyId> {
+    match super::companies::get(app, ctx, id).await {
+        Ok(company) => Ok(company.value.merged_into.unwrap_or(id)),
+        Err(Error::NotFound(_)) => Err(Error::invalid(pointer, "no company has this id")),
+        Err(e) => Err(e),
+    }
+}
