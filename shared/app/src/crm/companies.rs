@@ -1,12 +1,13 @@
 //! Companies one by one.
 
-use axle_domain::crm::{CompanyInput, CompanySort, PageNumber};
+use axle_domain::crm::{CompanyInput, CompanySort, CustomObject, CustomRules, PageNumber};
 use axle_domain::event::{Event, EventType, Subject};
 use axle_domain::{CompanyId, Faults};
 use axle_store::crm::companies::{CompanyDomainRecord, CompanyQuery, CompanyRecord};
 use axle_store::{CommitError, Tx, Versioned};
 use serde_json::{Value, json};
 
+use super::custom_fields;
 use super::shared::{Numbered, RACES, patched};
 use crate::answer::Answer;
 use crate::context::{App, Ctx};
@@ -23,7 +24,8 @@ pub async fn create(
     input: CompanyInput,
     answer: impl FnOnce(&Versioned<CompanyRecord>) -> Result<Answer>,
 ) -> Result<Answer> {
-    let company = Versioned { value: new_company(ctx, input)?, version: 1 };
+    let rules = custom_fields::rules(app, ctx, CustomObject::Company).await?;
+    let company = Versioned { value: new_company(ctx, &rules, input)?, version: 1 };
     let answer = answer(&company)?;
     let mut tx = app.table().await.tx();
     add_company(app, ctx, &mut tx, &company.value);
@@ -35,9 +37,10 @@ pub async fn create(
 }
 
 /// A company that is not written yet.
-pub(crate) fn new_company(ctx: &Ctx, input: CompanyInput) -> Result<CompanyRecord> {
+pub(crate) fn new_company(ctx: &Ctx, rules: &CustomRules, input: CompanyInput) -> Result<CompanyRecord> {
     let mut faults = Faults::new();
     let (profile, status, owner) = input.parse(&mut faults);
+    rules.check(&profile.custom, true, &mut faults);
     faults.check().map_err(Error::Invalid)?;
     Ok(CompanyRecord {
         entity_id: ctx.entity_id,
@@ -47,6 +50,7 @@ pub(crate) fn new_company(ctx: &Ctx, input: CompanyInput) -> Result<CompanyRecor
         status,
         owner,
         merged_into: None,
+        absorbed: Vec::new(),
         created_at: ctx.now,
         updated_at: ctx.now,
     })
@@ -78,6 +82,15 @@ pub async fn get(app: &App, ctx: &Ctx, id: CompanyId) -> Result<Versioned<Compan
     found.ok_or(Error::NotFound("company"))
 }
 
+/// A company, or the one that it was merged into.
+pub async fn current(app: &App, ctx: &Ctx, id: CompanyId) -> Result<CompanyRecord> {
+    let company = get(app, ctx, id).await?.value;
+    match company.merged_into {
+        Some(winner) => Ok(get(app, ctx, winner).await?.value),
+        None => Ok(company),
+    }
+}
+
 /// One page of companies.
 pub async fn list(
     app: &App,
@@ -107,7 +120,7 @@ pub async fn patch(
         if let Some(winner) = old.merged_into {
             return Err(Error::Conflict(format!("the company was merged into {winner}; change that one")));
         }
-        let new = changed(ctx, &old, change)?;
+        let new = changed(app, ctx, &old, change).await?;
         let mut tx = app.table().await.tx();
         tx.replace_company(&old, &new, version);
         match tx.commit().await {
@@ -120,10 +133,13 @@ pub async fn patch(
     Err(changed_meanwhile(if_match))
 }
 
-fn changed(ctx: &Ctx, old: &CompanyRecord, change: &Value) -> Result<CompanyRecord> {
+async fn changed(app: &App, ctx: &Ctx, old: &CompanyRecord, change: &Value) -> Result<CompanyRecord> {
     let current = old.profile.to_input(old.status, old.owner);
     let mut faults = Faults::new();
     let (profile, status, owner) = patched(&current, change, &["name", "status"])?.parse(&mut faults);
+    if change.get("custom").is_some() {
+        custom_fields::rules(app, ctx, CustomObject::Company).await?.check(&profile.custom, true, &mut faults);
+    }
     faults.check().map_err(Error::Invalid)?;
     Ok(CompanyRecord { q: profile.search_text(), profile, status, owner, updated_at: ctx.now, ..old.clone() })
 }

@@ -24,7 +24,7 @@ pub struct Numbered<T> {
 
 impl<T> Numbered<T> {
     /// The page of a list that is all there.
-    pub(crate) fn cut(all: Vec<T>, page: PageNumber) -> Self {
+    pub fn cut(all: Vec<T>, page: PageNumber) -> Self {
         let total = all.len() as u64;
         Self { items: page.cut(all), page, total }
     }
@@ -46,14 +46,20 @@ pub(crate) fn patched<T: Serialize + DeserializeOwned>(current: &T, change: &Val
     serde_json::from_value(merge_patch(current, change)).map_err(|e| Error::invalid("", e.to_string()))
 }
 
-/// The company that a body names at `pointer`: itself, or the one that it was merged into.
-///
-/// # Errors
-/// [`Error::Invalid`] if there is none.
-pub(crate) async fn named_company(app: &App, ctx: &Ctx, pointer: &str, id: CompanyId) -> Result<CompanyId> {
+/// The company that a body names at `pointer`: itself, or the one that it was merged into. An unknown one is a fault.
+pub(crate) async fn find_company(
+    app: &App,
+    ctx: &Ctx,
+    pointer: &str,
+    id: CompanyId,
+    faults: &mut Faults,
+) -> Result<Option<CompanyId>> {
     match super::companies::get(app, ctx, id).await {
-        Ok(company) => Ok(company.value.merged_into.unwrap_or(id)),
-        Err(Error::NotFound(_)) => Err(Error::invalid(pointer, "no company has this id")),
+        Ok(company) => Ok(Some(company.value.merged_into.unwrap_or(id))),
+        Err(Error::NotFound(_)) => {
+            faults.add(pointer, "no company has this id");
+            Ok(None)
+        }
         Err(e) => Err(e),
     }
 }

@@ -77,6 +77,18 @@ pub struct CustomFieldInput {
     pub required: Option<bool>,
 }
 
+/// What can be changed of a definition.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct CustomFieldSettings {
+    /// Values that were saved stay, also those that are no option any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_items = 200)]
+    pub options: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub required: Option<bool>,
+}
+
 impl Input for CustomFieldInput {
     fn note_faults(&self, faults: &mut Faults) {
         faults.text("/name", &self.name, 1, MAX_NAME);

@@ -1,5 +1,8 @@
 //! Companies, and the domains that each belong to one of them.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_dynamodb::types::AttributeValue;
 use axle_domain::address::Domain;
 use axle_domain::crm::{CompanyProfile, CompanySort, CompanyStatus, OwnerFilter, PageNumber};
 use axle_domain::{CompanyId, EntityId, Time, UserId};
@@ -31,6 +34,9 @@ pub struct CompanyRecord {
     /// Set once it turned out to be another company. It stays readable, and is in no list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merged_into: Option<CompanyId>,
+    /// The companies that turned out to be this one, directly or by way of another: what was written for them is this one's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub absorbed: Vec<CompanyId>,
     pub created_at: Time,
     pub updated_at: Time,
 }
@@ -38,6 +44,11 @@ pub struct CompanyRecord {
 impl CompanyRecord {
     pub fn key_of(entity: EntityId, id: CompanyId) -> Key {
         Key::thing(entity, "COMPANY", id)
+    }
+
+    /// Every id that it goes by: its own, and those of the companies merged into it.
+    pub fn ids(&self) -> Vec<CompanyId> {
+        std::iter::once(self.id).chain(self.absorbed.iter().copied()).collect()
     }
 }
 
@@ -140,8 +151,33 @@ impl Table {
     ) -> Result<(Vec<Versioned<CompanyRecord>>, u64)> {
         let count = if query.is_counted() { Some(self.company_count(entity, query.status).await?) } else { None };
         let (ids, total) = self.numbered(&listing(entity, sort), &query.filter(), page, count).await?;
-        let keys: Vec<Key> = ids.iter().filter_map(|id| id.parse().ok()).map(|id| CompanyRecord::key_of(entity, id)).collect();
-        Ok((self.get_many(&keys, now).await?, total))
+        let ids: Vec<CompanyId> = ids.iter().filter_map(|id| id.parse().ok()).collect();
+        Ok((self.companies_by_id(entity, &ids, now).await?, total))
+    }
+
+    /// Companies by id, in this order; unknown ones are left out. Eventually consistent.
+    pub async fn companies_by_id(&self, entity: EntityId, ids: &[CompanyId], now: Time) -> Result<Vec<Versioned<CompanyRecord>>> {
+        let keys: Vec<Key> = ids.iter().map(|id| CompanyRecord::key_of(entity, *id)).collect();
+        self.get_many(&keys, now).await
+    }
+
+    /// [`companies_by_id`](Self::companies_by_id), strongly consistent.
+    pub async fn companies_now(&self, entity: EntityId, ids: &[CompanyId], now: Time) -> Result<Vec<Versioned<CompanyRecord>>> {
+        let keys: Vec<Key> = ids.iter().map(|id| CompanyRecord::key_of(entity, *id)).collect();
+        self.get_many_now(&keys, now).await
+    }
+
+    /// The ids that companies go by now: of each its own, or the one of the company that it was merged into. Unknown ones are
+    /// left out. Eventually consistent; 0.5 read units each.
+    pub async fn current_companies(
+        &self,
+        entity: EntityId,
+        ids: impl IntoIterator<Item = CompanyId>,
+        now: Time,
+    ) -> Result<BTreeMap<CompanyId, CompanyId>> {
+        let distinct: Vec<CompanyId> = ids.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
+        let found = self.companies_by_id(entity, &distinct, now).await?;
+        Ok(found.into_iter().map(|c| (c.value.id, c.value.merged_into.unwrap_or(c.value.id))).collect())
     }
 
     async fn company_count(&self, entity: EntityId, status: Option<CompanyStatus>) -> Result<u64> {
@@ -193,6 +229,8 @@ impl Tx<'_> {
 
     fn claim_domain(&mut self, company: &CompanyRecord, domain: &Domain) {
         let record = CompanyDomainRecord { entity_id: company.entity_id, domain: domain.clone(), company_id: company.id };
-        self.create("domain", &record);
+        // A merged company's domain is its winner's already.
+        let own = vec![(":own".to_owned(), AttributeValue::S(company.id.to_string()))];
+        self.put_if("domain", &record, "attribute_not_exists(pk) OR company_id = :own", own);
     }
 }

@@ -4,7 +4,7 @@ use axle_domain::identity::Scope;
 use axle_domain::rate::Limits;
 use serde_json::{Value, json};
 
-use crate::support::{Api, id};
+use crate::support::{Api, Crm, id};
 
 /// Operations without a credential. The list only shrinks, but for what is public by contract.
 const PUBLIC: &[&str] = &["GET /openapi.json", "GET /docs"];
@@ -148,6 +148,91 @@ async fn another_tenants_id_is_404_and_nothing_changes() {
         let malformed = api.send(&method, &path.replace("{id}", "nonsense"), body_for(&method, &path)).await;
         assert_eq!(malformed.status, 404, "{method} {path}");
         let _ = operation;
+    }
+}
+
+/// A path of the CRM with real things of this tenant for its ids.
+async fn own_crm_path(crm: &Crm, path: &str) -> String {
+    let mut own = path.trim_start_matches("/api/crm").to_owned();
+    if own.contains("{companyId}") {
+        own = own.replace("{companyId}", &crm.id("/companies", json!({"name": "Acme"})).await);
+    }
+    if own.contains("{contactId}") {
+        let company = crm.id("/companies", json!({"name": "Acme"})).await;
+        let contact = crm.id("/contacts", json!({"firstName": "Ada", "companyId": company})).await;
+        let places = crm.read(&format!("/contacts/{contact}/company-memberships")).await;
+        own = own.replace("{membershipId}", places["memberships"][0]["id"].as_str().unwrap()).replace("{contactId}", &contact);
+    }
+    if own.contains("{fieldId}") {
+        let name = axle_domain::id::entropy::<4>().map(|b| format!("{b:02x}")).concat();
+        own = own.replace("{fieldId}", &crm.id("/custom-fields", json!({"object": "lead", "name": name, "type": "text"})).await);
+    }
+    if own.contains("{listId}") {
+        own = own.replace("{listId}", &crm.id("/marketing-lists", json!({"name": "Fair"})).await);
+    }
+    assert!(!own.contains('{'), "tell the test how to make a thing for {path}");
+    format!("/api/crm{own}")
+}
+
+/// A body that the operation accepts from its owner.
+async fn crm_body_for(crm: &Crm, method: &str, path: &str) -> Option<Value> {
+    match method {
+        "POST" if path.ends_with("/company-memberships") => {
+            Some(json!({"companyId": crm.id("/companies", json!({"name": "Other"})).await}))
+        }
+        "POST" | "PATCH" => Some(json!({})),
+        _ => None,
+    }
+}
+
+#[tokio::test]
+async fn another_tenants_id_is_404_in_the_crm_too_and_a_malformed_one_400() {
+    let crm = Crm::new().await;
+    let stranger = crm.api.world.tenant(&[Scope::All]).await;
+    for (method, path, operation) in operations().into_iter().filter(|(_, p, _)| is_crm(p) && p.contains('{')) {
+        let own = own_crm_path(&crm, &path).await;
+        let body = crm_body_for(&crm, &method, &path).await;
+        let mine = named(&own, crm.api.me.entity_id);
+        let read = async || crm.api.get(&mine).await.text;
+        if !is_refusal(&operation) {
+            let before = read().await;
+            let theirs = named(&own, stranger.entity_id);
+            let answer = crm.api.send_as(&stranger.api_key, &method, &theirs, body.clone()).await;
+            let body_names_it = answer.status == 422 && answer.text.contains("companyId");
+            assert!(answer.status == 404 || body_names_it, "{method} {path} {}", answer.text);
+            assert_eq!(read().await, before, "{method} {path} changed something");
+            let answer = crm.api.send(&method, &mine, body.clone()).await;
+            assert!(answer.status.is_success(), "{method} {path} fails for its owner: {}", answer.text);
+        }
+        let malformed = path.split('/').map(|part| if part.starts_with('{') { "nonsense" } else { part });
+        let malformed = named(&malformed.collect::<Vec<_>>().join("/"), crm.api.me.entity_id);
+        let answer = crm.api.send(&method, &malformed, body).await;
+        assert_eq!(answer.status, 400, "{method} {path} {}", answer.text);
+    }
+}
+
+#[tokio::test]
+async fn every_operation_of_the_crm_asks_for_its_entity() {
+    let api = Api::new().await;
+    let stranger = api.world.tenant(&[Scope::All]).await;
+    for (method, path, _) in operations().into_iter().filter(|(_, p, _)| is_crm(p)) {
+        let path = with_some_id(&path);
+        let body = (method != "GET").then(|| json!({}));
+        for (path, status) in [
+            (path.clone(), 400),
+            (format!("{path}?entityId=nonsense"), 400),
+            (format!("{path}?entityId={}&entityId={NOTHING}", api.me.entity_id), 400),
+            (named(&path, stranger.entity_id), 403),
+        ] {
+            let answer = api.send(&method, &path, body.clone()).await;
+            assert_eq!(answer.status, status, "{method} {path} {}", answer.text);
+            assert!(answer.json()["error"].is_string(), "{method} {path} {}", answer.text);
+        }
+        if let Some(mut body) = body {
+            body["entityId"] = json!(stranger.entity_id);
+            assert_eq!(api.send(&method, &path, Some(body.clone())).await.status, 403, "{method} {path}");
+            assert_eq!(api.send(&method, &named(&path, api.me.entity_id), Some(body)).await.status, 400, "{method} {path}");
+        }
     }
 }
 

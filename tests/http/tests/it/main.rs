@@ -3,6 +3,10 @@
 
 mod campaigns;
 mod coverage;
+mod crm_companies;
+mod crm_contacts;
+mod crm_merge;
+mod crm_settings;
 mod events;
 mod idempotency;
 mod keys;
