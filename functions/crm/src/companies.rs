@@ -40,7 +40,7 @@ pub(crate) async fn create(
         ("status" = Option<CompanyStatus>, Query, description = "Only companies in this state."),
         ("ownerUserId" = Option<String>, Query, description = "A user's id, `me` or `unassigned`."),
         ("q" = Option<String>, Query, description = "Text anywhere in the name, in any case.", max_length = 200),
-        ("sort" = Option<CompanySort>, Query, description = "Order; newest first by default."),
+        ("sort" = inline(Option<CompanySort>), Query, description = "Order; newest first by default."),
         ("page" = Option<u32>, Query, description = "From 1.", minimum = 1, maximum = 1_000_000),
         ("pageSize" = Option<u8>, Query, description = "Entries a page; 25 by default.", minimum = 1, maximum = 100),
         ("limit" = Option<u8>, Query, description = "Older name: caps the page's size when `page` is left out.", minimum = 1, maximum = 100),

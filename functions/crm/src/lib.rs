@@ -6,6 +6,7 @@ mod companies_model;
 mod contacts;
 mod contacts_model;
 mod custom_fields;
+mod export;
 mod marketing_lists;
 mod memberships;
 
@@ -34,4 +35,5 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(marketing_lists::get, marketing_lists::patch, marketing_lists::delete))
         .routes(routes!(marketing_lists::companies))
         .routes(routes!(marketing_lists::add))
+        .routes(routes!(export::export))
 }

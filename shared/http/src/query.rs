@@ -71,6 +71,17 @@ impl QueryReader {
         }
     }
 
+    /// A parameter that must be there.
+    pub fn required<T: FromStr>(&mut self, name: &str) -> Option<T>
+    where
+        T::Err: Display,
+    {
+        if !self.pairs.iter().any(|(given, value)| given == name && !value.is_empty()) {
+            self.fault(name, "is required");
+        }
+        self.parsed(name)
+    }
+
     pub fn fault(&mut self, name: &str, detail: impl Into<String>) {
         self.faults.add(format!("?{name}"), detail);
     }

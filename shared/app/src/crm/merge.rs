@@ -113,7 +113,7 @@ pub async fn companies(
         if losers.is_empty() {
             return answer(&winner);
         }
-        let mut work = CompanyMerge { ctx, table, tx: table.tx(), writes: 2 };
+        let mut work = CompanyMerge { ctx, table, tx: table.tx(), writes: 2, domains: Vec::new() };
         let merged = work.run(winner, losers).await?;
         let answer = answer(&merged)?;
         ctx.keep(&mut work.tx, &answer);
@@ -131,6 +131,8 @@ struct CompanyMerge<'a> {
     table: &'a Table,
     tx: Tx<'a>,
     writes: usize,
+    /// Domains that were looked at: a winner may have taken over a loser's.
+    domains: Vec<Domain>,
 }
 
 impl CompanyMerge<'_> {
@@ -160,10 +162,10 @@ impl CompanyMerge<'_> {
             for id in loser.value.absorbed.clone() {
                 let key = CompanyRecord::key_of(self.ctx.entity_id, id);
                 if let Some(before) = self.table.get::<CompanyRecord>(&key, self.ctx.now).await? {
-                    self.redirect(before, merged.id).await?;
+                    self.redirect(before, &merged).await?;
                 }
             }
-            self.redirect(loser, merged.id).await?;
+            self.redirect(loser, &merged).await?;
         }
         if merged.absorbed.len() > MAX_ABSORBED {
             return Err(too_much());
@@ -175,27 +177,35 @@ impl CompanyMerge<'_> {
     }
 
     /// Lets a company, and its domain, lead to the winner.
-    async fn redirect(&mut self, company: Versioned<CompanyRecord>, winner: CompanyId) -> Result<()> {
+    async fn redirect(&mut self, company: Versioned<CompanyRecord>, winner: &CompanyRecord) -> Result<()> {
         let Versioned { value: company, version } = company;
         if let Some(domain) = &company.profile.domain {
             self.redirect_domain(domain, winner).await?;
         }
-        let company = CompanyRecord { merged_into: Some(winner), absorbed: Vec::new(), updated_at: self.ctx.now, ..company };
+        let company = CompanyRecord { merged_into: Some(winner.id), absorbed: Vec::new(), updated_at: self.ctx.now, ..company };
         self.tx.replace("loser", &company, version);
         self.count(1)
     }
 
-    async fn redirect_domain(&mut self, domain: &Domain, winner: CompanyId) -> Result<()> {
-        let key = CompanyDomainRecord::key_of(self.ctx.entity_id, domain);
-        let Some(Versioned { value, version }) = self.table.get::<CompanyDomainRecord>(&key, self.ctx.now).await? else {
+    /// A domain that somebody else has taken since is theirs.
+    async fn redirect_domain(&mut self, domain: &Domain, winner: &CompanyRecord) -> Result<()> {
+        if self.domains.contains(domain) {
             return Ok(());
-        };
-        self.tx.replace("domain", &CompanyDomainRecord { company_id: winner, ..value }, version);
-        self.count(1)
+        }
+        self.domains.push(domain.clone());
+        let key = CompanyDomainRecord::key_of(self.ctx.entity_id, domain);
+        match self.table.get::<CompanyDomainRecord>(&key, self.ctx.now).await? {
+            Some(held) if winner.absorbed.contains(&held.value.company_id) => {
+                let record = CompanyDomainRecord { company_id: winner.id, ..held.value };
+                self.tx.replace("domain", &record, held.version);
+                self.count(1)
+            }
+            _ => Ok(()),
+        }
     }
 }
 
-/// Merges contacts. The winner keeps what they have and take what they lack; places move, one a company.
+/// Merges contacts. The winner keeps what they have and takes what they lack; places move, one a company.
 ///
 /// # Errors
 /// [`Error::Invalid`], [`Error::Conflict`] if one was merged into another contact before.

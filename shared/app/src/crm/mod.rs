@@ -3,6 +3,7 @@
 pub mod companies;
 pub mod contacts;
 pub mod custom_fields;
+pub mod export;
 pub mod marketing_lists;
 pub mod memberships;
 pub mod merge;

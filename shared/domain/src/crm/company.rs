@@ -50,7 +50,8 @@ text_enum!(CompanySort, Name = "name", CreatedAt = "createdAt", NewestFirst = "-
 #[schema(as = CrmCompanyInput, example = json!({"name": "Analytical Engines Ltd", "domain": "engines.example", "industry": "Computing", "size": "51-200",
     "phone": "+442079460123", "address": {"city": "London", "country": "GB"}, "tags": ["key account"]}))]
 pub struct CompanyInput {
-    #[schema(min_length = 1, max_length = 300, example = "Analytical Engines Ltd")]
+    #[serde(default)]
+    #[schema(required = true, min_length = 1, max_length = 300, example = "Analytical Engines Ltd")]
     pub name: String,
     /// Brought into one form: lower case, without scheme, path and `www.`. One company a domain.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -3,6 +3,7 @@
 mod company;
 mod contact;
 mod custom;
+mod export;
 mod filter;
 mod marketing_list;
 mod membership;
@@ -12,6 +13,7 @@ mod tags;
 pub use company::{CompanyInput, CompanyProfile, CompanySort, CompanyStatus};
 pub use contact::{ContactInput, ContactProfile, NewContact};
 pub use custom::{CustomFieldInput, CustomFieldSettings, CustomObject, CustomRules, CustomType, MAX_FIELDS};
+pub use export::{ExportFormat, ExportType};
 pub use filter::{OwnerFilter, PageNumber};
 pub use marketing_list::{AddToListInput, ListFilter, MAX_ADDED, MarketingListInput};
 pub use membership::{MembershipInput, MembershipPatch, Place};

@@ -56,6 +56,9 @@ impl CompanyRecord {
 /// 1,024 bytes.
 const ORDERED_BY: usize = 200;
 
+/// Ends the name in its sort key, and sorts before the space of a longer one: `Acme` comes before `Acme Corp`.
+const BEFORE_SPACE: char = '\u{1f}';
+
 impl Record for CompanyRecord {
     const TYPE: &'static str = "company";
     fn key(&self) -> Key {
@@ -69,7 +72,7 @@ impl Record for CompanyRecord {
         let name: String = self.q.chars().take(ORDERED_BY).collect();
         Placement {
             gsi1: Some((format!("E#{entity}#COMPANIES#{shard}"), format!("{}#{}", self.created_at, self.id))),
-            gsi2: Some((format!("E#{entity}#COMPANYNAMES#{shard}"), format!("{name}#{}", self.id))),
+            gsi2: Some((format!("E#{entity}#COMPANYNAMES#{shard}"), format!("{name}{BEFORE_SPACE}{}", self.id))),
             ..Placement::default()
         }
     }
