@@ -139,6 +139,25 @@ class World:
         assert api.want(200, "POST", f"{path}/test")["delivered"]
         api.want(204, "DELETE", path)
 
+    def crm(self):
+        api, entity = self.api, {"entityId": self.api.entity_id}
+
+        def want(status, method, path, **more):
+            return api.want(status, method, f"/api/crm{path}", params=entity | more.pop("params", {}), **more)
+
+        name = uuid.uuid4().hex
+        company = want(201, "POST", "/companies", json={"name": name, "domain": f"{name}.example"},
+                       headers={"idempotency-key": name})
+        want(200, "GET", f"/companies/{company['id']}")
+        # A changed domain gives the old one back.
+        want(200, "PATCH", f"/companies/{company['id']}", json={"domain": f"{name}2.example"})
+        self.until(lambda: want(200, "GET", "/companies", params={"q": name})["total"] == 1, "the company's index entry")
+        assert want(200, "GET", "/companies", params={"q": name})["companies"][0]["id"] == company["id"]
+        export = want(200, "GET", "/export", params={"type": "contacts", "format": "csv"})
+        with requests.Session() as anonymous:
+            anonymous.trust_env = False
+            assert anonymous.get(export["url"], timeout=30).status_code == 200
+
     def insights(self):
         assert self.api.want(200, "GET", "/events")["events"]
 
@@ -245,7 +264,7 @@ def world(stack, aws, connect, make_key, until):
     receiver.close()
 
 
-FUNCTIONS = ["identity", "leads", "campaigns", "webhooks", "insights", "event-relay", "import-worker", "webhook-dispatcher",
+FUNCTIONS = ["identity", "leads", "campaigns", "webhooks", "crm", "insights", "event-relay", "import-worker", "webhook-dispatcher",
              "webhook-deliverer", "scheduler"]
 
 
