@@ -49,8 +49,19 @@ pub struct CompanyPage {
 
 impl From<&Versioned<CompanyRecord>> for CompanyOut {
     fn from(company: &Versioned<CompanyRecord>) -> Self {
-        let CompanyRecord { entity_id: _, id, profile, status, owner, q: _, merged_into, absorbed: _, created_at, updated_at } =
-            company.value.clone();
+        let CompanyRecord {
+            entity_id: _,
+            id,
+            profile,
+            status,
+            owner,
+            q: _,
+            merged_into,
+            absorbed: _,
+            hold: _,
+            created_at,
+            updated_at,
+        } = company.value.clone();
         let CompanyProfile { name, domain, website, industry, size, phone, address, tags, custom } = profile;
         Self {
             id,

@@ -1,11 +1,15 @@
 //! CRM routes. The gate has checked `entityId` before any of them runs.
 
+mod activities;
+mod activities_model;
 mod bulk;
 mod companies;
 mod companies_model;
 mod contacts;
 mod contacts_model;
 mod custom_fields;
+mod deals;
+mod deals_model;
 mod export;
 mod marketing_lists;
 mod memberships;
@@ -20,6 +24,12 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
         .routes(routes!(companies::create, companies::list))
         .routes(routes!(companies::get, companies::patch))
+        // deals
+        .routes(routes!(deals::create, deals::list))
+        .routes(routes!(deals::get, deals::patch, deals::delete))
+        .routes(routes!(deals::shift))
+        .routes(routes!(deals::timeline))
+        .routes(routes!(deals::batch))
         .routes(routes!(bulk::create_companies))
         .routes(routes!(bulk::merge_companies))
         .routes(routes!(contacts::create, contacts::list))
@@ -36,4 +46,5 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(marketing_lists::companies))
         .routes(routes!(marketing_lists::add))
         .routes(routes!(export::export))
+        .merge(activities::routes())
 }

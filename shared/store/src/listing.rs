@@ -243,7 +243,7 @@ impl Table {
 }
 
 /// Inclusive bounds for the key condition; the position itself is cut off by the reader.
-fn bounds(listing: &Listing, span: &Span, read_to: Option<&str>) -> (String, String) {
+pub(crate) fn bounds(listing: &Listing, span: &Span, read_to: Option<&str>) -> (String, String) {
     let from = span.from.clone().unwrap_or_else(|| " ".to_owned());
     let to = span.to.clone().unwrap_or_else(|| "\u{ffff}".to_owned());
     match read_to {

@@ -50,6 +50,7 @@ pub(crate) fn new_company(ctx: &Ctx, rules: &CustomRules, input: CompanyInput) -
         status,
         owner,
         merged_into: None,
+        hold: None,
         absorbed: Vec::new(),
         created_at: ctx.now,
         updated_at: ctx.now,

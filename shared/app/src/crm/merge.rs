@@ -5,7 +5,7 @@
 //! them. A losing *contact's* places are few, and move with the merge.
 
 use axle_domain::address::{Domain, Email};
-use axle_domain::crm::{MAX_LOSERS, MergeCompaniesInput, MergeContactsInput};
+use axle_domain::crm::{Hold, MAX_LOSERS, MergeCompaniesInput, MergeContactsInput};
 use axle_domain::{CompanyId, ContactId, Faults};
 use axle_store::crm::companies::{self as store, CompanyDomainRecord, CompanyRecord};
 use axle_store::crm::contacts::{self as contact_store, ContactEmailRecord, ContactRecord};
@@ -147,10 +147,13 @@ impl CompanyMerge<'_> {
         losers: Vec<Versioned<CompanyRecord>>,
     ) -> Result<Versioned<CompanyRecord>> {
         let Versioned { value: mut merged, version } = winner;
+        let before = merged.status;
         let mut gone: Vec<(&str, i64)> = Vec::new();
         for loser in losers {
             merged.profile.fill_from(loser.value.profile.clone());
             merged.owner = merged.owner.or(loser.value.owner);
+            // Its won deals hold the winner from now on.
+            (merged.hold, merged.status) = Hold::join(merged.hold, merged.status, loser.value.hold);
             merged.absorbed.push(loser.value.id);
             merged.absorbed.extend(&loser.value.absorbed);
             let status = loser.value.status.as_str();
@@ -173,6 +176,8 @@ impl CompanyMerge<'_> {
         merged.updated_at = self.ctx.now;
         self.tx.replace("winner", &merged, version);
         self.tx.tally(merged.entity_id, store::BOARD, merged.id.uuid().as_u128(), &gone);
+        self.tx.tally(merged.entity_id, store::BOARD, merged.id.uuid().as_u128(), &[(before.as_str(), -1)]);
+        self.tx.tally(merged.entity_id, store::BOARD, merged.id.uuid().as_u128(), &[(merged.status.as_str(), 1)]);
         Ok(Versioned { value: merged, version: version + 1 })
     }
 
@@ -182,7 +187,8 @@ impl CompanyMerge<'_> {
         if let Some(domain) = &company.profile.domain {
             self.redirect_domain(domain, winner).await?;
         }
-        let company = CompanyRecord { merged_into: Some(winner.id), absorbed: Vec::new(), updated_at: self.ctx.now, ..company };
+        let company =
+            CompanyRecord { merged_into: Some(winner.id), absorbed: Vec::new(), hold: None, updated_at: self.ctx.now, ..company };
         self.tx.replace("loser", &company, version);
         self.count(1)
     }

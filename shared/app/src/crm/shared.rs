@@ -2,7 +2,7 @@
 
 use axle_domain::crm::PageNumber;
 use axle_domain::merge::merge_patch;
-use axle_domain::{CompanyId, Faults};
+use axle_domain::{CompanyId, ContactId, Faults};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -62,4 +62,55 @@ pub(crate) async fn find_company(
         }
         Err(e) => Err(e),
     }
+}
+
+/// The person that a body names at `pointer`: themselves, or whom they were merged into. An unknown one is a fault.
+pub(crate) async fn find_contact(
+    app: &App,
+    ctx: &Ctx,
+    pointer: &str,
+    id: ContactId,
+    faults: &mut Faults,
+) -> Result<Option<ContactId>> {
+    match super::contacts::get(app, ctx, id).await {
+        Ok(contact) => Ok(Some(contact.value.merged_into.unwrap_or(id))),
+        Err(Error::NotFound(_)) => {
+            faults.add(pointer, "no contact has this id");
+            Ok(None)
+        }
+        Err(e) => Err(e),
+    }
+}
+
+/// Every id that a company of a filter goes by, with those of the companies merged into it. One that is not there matches nothing.
+pub(crate) async fn company_ids(app: &App, ctx: &Ctx, id: CompanyId) -> Result<Vec<CompanyId>> {
+    let mut id = id;
+    // A loser of a merge names its winner.
+    for _ in 0..2 {
+        match super::companies::get(app, ctx, id).await {
+            Ok(company) => match company.value.merged_into {
+                Some(winner) => id = winner,
+                None => return Ok(company.value.ids()),
+            },
+            Err(Error::NotFound(_)) => break,
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(vec![id])
+}
+
+/// The same of a person.
+pub(crate) async fn contact_ids(app: &App, ctx: &Ctx, id: ContactId) -> Result<Vec<ContactId>> {
+    let mut id = id;
+    for _ in 0..2 {
+        match super::contacts::get(app, ctx, id).await {
+            Ok(contact) => match contact.value.merged_into {
+                Some(winner) => id = winner,
+                None => return Ok(std::iter::once(id).chain(contact.value.absorbed).collect()),
+            },
+            Err(Error::NotFound(_)) => break,
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(vec![id])
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use axle_domain::address::Domain;
-use axle_domain::crm::{CompanyProfile, CompanySort, CompanyStatus, OwnerFilter, PageNumber};
+use axle_domain::crm::{CompanyProfile, CompanySort, CompanyStatus, Hold, OwnerFilter, PageNumber};
 use axle_domain::{CompanyId, EntityId, Time, UserId};
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +34,9 @@ pub struct CompanyRecord {
     /// Set once it turned out to be another company. It stays readable, and is in no list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merged_into: Option<CompanyId>,
+    /// Set while deals with it are won.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<Hold>,
     /// The companies that turned out to be this one, directly or by way of another: what was written for them is this one's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub absorbed: Vec<CompanyId>,
@@ -212,8 +215,7 @@ impl Tx<'_> {
         self.tally(company.entity_id, BOARD, company.id.uuid().as_u128(), &[(company.status.as_str(), 1)]);
     }
 
-    /// Replaces a company that was read at `version`: its domain changes hands and its count its status with it. Once in a
-    /// transaction: two companies' counts may be one item.
+    /// Replaces a company that was read at `version`: its domain changes hands and its count its status with it.
     pub fn replace_company(&mut self, old: &CompanyRecord, new: &CompanyRecord, version: u64) {
         self.replace("company", new, version);
         if old.profile.domain != new.profile.domain {

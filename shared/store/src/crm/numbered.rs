@@ -11,7 +11,7 @@ use axle_domain::crm::PageNumber;
 
 use crate::error::{Result, sdk};
 use crate::item::text;
-use crate::listing::{Filter, Listing};
+use crate::listing::{Filter, Listing, Span, bounds};
 use crate::table::Table;
 
 /// An entry's place in its listing, and what it is about.
@@ -31,11 +31,23 @@ impl Table {
         page: PageNumber,
         count: Option<u64>,
     ) -> Result<(Vec<String>, u64)> {
+        self.numbered_within(listing, &Span::default(), filter, page, count).await
+    }
+
+    /// The same of a part of the listing.
+    pub(crate) async fn numbered_within(
+        &self,
+        listing: &Listing,
+        span: &Span,
+        filter: &Filter,
+        page: PageNumber,
+        count: Option<u64>,
+    ) -> Result<(Vec<String>, u64)> {
         let at_most = count.map(|_| page.skip() + page.size);
         if count.is_some_and(|count| count == 0) {
             return Ok((Vec::new(), 0));
         }
-        let reads = listing.partitions.iter().map(|partition| self.rows(listing, partition, filter, at_most));
+        let reads = listing.partitions.iter().map(|partition| self.rows(listing, span, partition, filter, at_most));
         let mut rows: Vec<Row> = futures_util::future::try_join_all(reads).await?.into_iter().flatten().collect();
         rows.sort_unstable();
         if !listing.ascending {
@@ -52,12 +64,25 @@ impl Table {
     }
 
     /// One shard from its beginning, to its end or until `at_most` were found.
-    async fn rows(&self, listing: &Listing, partition: &str, filter: &Filter, at_most: Option<usize>) -> Result<Vec<Row>> {
+    async fn rows(
+        &self,
+        listing: &Listing,
+        span: &Span,
+        partition: &str,
+        filter: &Filter,
+        at_most: Option<usize>,
+    ) -> Result<Vec<Row>> {
         let (pk, sk) = listing.key_names();
         let mut names: HashMap<String, String> = filter.names().clone();
         names.extend([("#pk".to_owned(), pk), ("#sk".to_owned(), sk.clone()), ("#id".to_owned(), "id".to_owned())]);
         let mut values = filter.values().clone();
         values.insert(":pk".to_owned(), AttributeValue::S(partition.to_owned()));
+        // Positions begin with a time, so a bound that is one lies before every position of its instant; the upper one is exclusive.
+        let ranged = span.from.is_some() || span.to.is_some();
+        if ranged {
+            let (low, high) = bounds(listing, span, None);
+            values.extend([(":low".to_owned(), AttributeValue::S(low)), (":high".to_owned(), AttributeValue::S(high))]);
+        }
         let (mut rows, mut start) = (Vec::new(), None);
         loop {
             let wanted = at_most.map(|n| n - rows.len());
@@ -68,7 +93,7 @@ impl Table {
                 .query()
                 .table_name(&self.name)
                 .set_index_name(listing.index.map(str::to_owned))
-                .key_condition_expression("#pk = :pk")
+                .key_condition_expression(if ranged { "#pk = :pk AND #sk BETWEEN :low AND :high" } else { "#pk = :pk" })
                 .set_filter_expression(filter.expression())
                 .projection_expression("#sk, #id")
                 .set_expression_attribute_names(Some(names.clone()))

@@ -167,6 +167,9 @@ async fn own_crm_path(crm: &Crm, path: &str) -> String {
         let name = axle_domain::id::entropy::<4>().map(|b| format!("{b:02x}")).concat();
         own = own.replace("{fieldId}", &crm.id("/custom-fields", json!({"object": "lead", "name": name, "type": "text"})).await);
     }
+    if own.contains("{leadId}") {
+        own = own.replace("{leadId}", &crm.id("/leads", json!({"title": "Fifty seats"})).await);
+    }
     if own.contains("{listId}") {
         own = own.replace("{listId}", &crm.id("/marketing-lists", json!({"name": "Fair"})).await);
     }
@@ -180,6 +183,8 @@ async fn crm_body_for(crm: &Crm, method: &str, path: &str) -> Option<Value> {
         "POST" if path.ends_with("/company-memberships") => {
             Some(json!({"companyId": crm.id("/companies", json!({"name": "Other"})).await}))
         }
+        "POST" if path.ends_with("/activities") => Some(json!({"type": "call", "subject": "x"})),
+        "PATCH" if path.ends_with("/stage") => Some(json!({"stage": "contacted"})),
         "POST" | "PATCH" => Some(json!({})),
         _ => None,
     }

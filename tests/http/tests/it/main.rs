@@ -6,6 +6,7 @@ mod coverage;
 mod crm_companies;
 mod crm_contacts;
 mod crm_merge;
+mod crm_process;
 mod crm_settings;
 mod events;
 mod idempotency;
