@@ -4,7 +4,9 @@ macro_rules! words {
     ($(#[$doc:meta])* $type:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal),* $(,)? }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
-        pub enum $type { $($(#[$vdoc])* #[serde(rename = $text)] $variant),* }
+        // Not renamed one by one: the schema's derive does not see a name that comes from a macro.
+        #[serde(rename_all = "snake_case")]
+        pub enum $type { $($(#[$vdoc])* $variant),* }
 
         impl $type {
             pub const ALL: &'static [Self] = &[$(Self::$variant),*];
