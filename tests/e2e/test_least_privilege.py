@@ -40,7 +40,7 @@ def permissions(document: dict) -> list[tuple[str, str]]:
     for statement in document["Statement"]:
         for action in as_list(statement["Action"]):
             for resource in as_list(statement["Resource"]):
-                by_poller = action in POLLERS or "RelayDlq" in resource
+                by_poller = action in POLLERS or "RelayDlq" in resource or "AggregatorDlq" in resource
                 if not by_poller and (one_permission(action), resource) not in found:
                     found.append((one_permission(action), resource))
     return found
@@ -139,6 +139,25 @@ class World:
         assert api.want(200, "POST", f"{path}/test")["delivered"]
         api.want(204, "DELETE", path)
 
+    def crm(self):
+        api, entity = self.api, {"entityId": self.api.entity_id}
+
+        def want(status, method, path, **more):
+            return api.want(status, method, f"/api/crm{path}", params=entity | more.pop("params", {}), **more)
+
+        name = uuid.uuid4().hex
+        company = want(201, "POST", "/companies", json={"name": name, "domain": f"{name}.example"},
+                       headers={"idempotency-key": name})
+        want(200, "GET", f"/companies/{company['id']}")
+        # A changed domain gives the old one back.
+        want(200, "PATCH", f"/companies/{company['id']}", json={"domain": f"{name}2.example"})
+        self.until(lambda: want(200, "GET", "/companies", params={"q": name})["total"] == 1, "the company's index entry")
+        assert want(200, "GET", "/companies", params={"q": name})["companies"][0]["id"] == company["id"]
+        export = want(200, "GET", "/export", params={"type": "contacts", "format": "csv"})
+        with requests.Session() as anonymous:
+            anonymous.trust_env = False
+            assert anonymous.get(export["url"], timeout=30).status_code == 200
+
     def insights(self):
         assert self.api.want(200, "GET", "/events")["events"]
 
@@ -184,8 +203,29 @@ class World:
         return self.until(lambda: [record for record in self.api.want(200, "GET", path)["deliveries"] if record["event_id"] == event["id"]],
                           "the delivery")[0]
 
+    def crm_aggregator(self):
+        """Something new from the stream, and a repair of what there is."""
+        event = json.loads((ROOT / "events" / "stream-crm.json").read_text())
+        event["Records"][0]["dynamodb"]["NewImage"] |= {
+            "id": {"S": str(uuid.uuid4())}, "entity_id": {"S": self.api.entity_id}}
+        self.invoke("crm-aggregator", event)
+        self.api.want(201, "POST", f"/api/crm/companies?entityId={self.api.entity_id}", json={"name": "x"})
+        answer = self.aws("lambda").invoke(
+            FunctionName=self.stack.local.function_name("crm-aggregator"),
+            Payload=json.dumps({"operator": {"repair": {"entity_id": self.api.entity_id}}}))
+        body = json.loads(answer["Payload"].read())
+        assert "FunctionError" not in answer and "error" not in body and "unfinished" not in body, body
+
     def scheduler(self):
+        before = self.reminders()
+        lead = self.api.want(201, "POST", f"/api/crm/leads?entityId={self.api.entity_id}", json={"title": "x"})
+        self.api.want(201, "POST", f"/api/crm/leads/{lead['id']}/activities?entityId={self.api.entity_id}",
+                      json={"type": "task", "subject": "Call", "dueAt": "2026-01-05T09:30:00Z"})
         self.invoke("scheduler", {"sweep": "due"})
+        assert self.reminders() > before
+
+    def reminders(self) -> int:
+        return len(pages(self.api, "/events", "events", type="reminder.triggered"))
 
     def make_something_due(self):
         """Puts a delivery on the due-index, long overdue. It stays there: nobody takes its messages."""
@@ -245,8 +285,8 @@ def world(stack, aws, connect, make_key, until):
     receiver.close()
 
 
-FUNCTIONS = ["identity", "leads", "campaigns", "webhooks", "insights", "event-relay", "import-worker", "webhook-dispatcher",
-             "webhook-deliverer", "scheduler"]
+FUNCTIONS = ["identity", "leads", "campaigns", "webhooks", "crm", "insights", "event-relay", "crm-aggregator", "import-worker",
+             "webhook-dispatcher", "webhook-deliverer", "scheduler"]
 
 
 def test_every_function_with_a_policy_is_looked_at(stack, aws):

@@ -3,6 +3,7 @@
 mod answer;
 mod cache;
 mod context;
+pub mod crm;
 mod error;
 pub mod identity;
 pub mod input;

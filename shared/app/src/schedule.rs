@@ -2,26 +2,31 @@
 
 use std::time::{Duration, Instant};
 
-use axle_domain::{DeliveryId, Time};
+use axle_domain::{DeliveryId, EntityId, TaskId, Time};
 use axle_providers::queue::Message;
 use axle_store::Record;
+use axle_store::crm::tasks::TaskRecord;
 use axle_store::deliveries::{DeliverJob, DeliveryRecord, Due};
+use futures_util::{StreamExt, stream};
 
 use crate::context::App;
+use crate::crm::tasks;
 use crate::error::{Error, Result};
 
-/// Things due for less than this are left alone, in seconds: short waits have a delayed message on its way as well, which
+/// Deliveries due for less than this are left alone, in seconds: short waits have a delayed message on its way as well, which
 /// mostly comes first.
 const GRACE_SECS: i64 = 30;
 /// Entries of the due-index that are read and sent on at a time.
 const PAGE: usize = 500;
+/// Reminders that are given at the same time.
+const SIDE_BY_SIDE: usize = 16;
 /// Time that one page may take; a sweep stops when it has less.
 const PAGE_TIME: Duration = Duration::from_secs(5);
 
 /// What a sweep did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Swept {
-    /// Messages sent.
+    /// Messages sent and reminders given.
     pub sent: u64,
     /// Whether time ran out before everything was looked at; the next sweep begins with the oldest again.
     pub unfinished: bool,
@@ -29,21 +34,21 @@ pub struct Swept {
 
 /// Sends a message for everything on the due-index that is due, oldest first, until `deadline` draws near.
 ///
-/// It changes nothing itself: an entry stays until the work is done, and the worker decides whether it still is to be done. So
-/// sweeps may come late, twice or side by side.
+/// An entry stays until the work is done, and who does it decides whether it still is to be done. So sweeps may come late, twice or
+/// side by side. Reminders are small enough to be given here.
 ///
 /// # Errors
 /// [`Error::Unavailable`] when not all could be sent; the next sweep sends them.
 pub async fn sweep(app: &App, deadline: Instant) -> Result<Swept> {
     let table = app.table().await;
-    let before = app.now().plus_secs(-GRACE_SECS);
+    let now = app.now();
     let (mut swept, mut after) = (Swept::default(), None);
     loop {
         if Instant::now() + PAGE_TIME > deadline {
             return Ok(Swept { unfinished: true, ..swept });
         }
-        let (due, next) = table.due(before, after.as_deref(), PAGE).await?;
-        swept.sent += send(app, &due, before).await?;
+        let (due, next) = table.due(now.plus_millis(1), after.as_deref(), PAGE).await?;
+        swept.sent += send(app, &due, now).await?;
         match next {
             Some(_) => after = next,
             None => return Ok(swept),
@@ -51,19 +56,31 @@ pub async fn sweep(app: &App, deadline: Instant) -> Result<Swept> {
     }
 }
 
-/// Sends the messages of a page.
-async fn send(app: &App, due: &[Due], before: Time) -> Result<u64> {
-    let mut deliveries = Vec::new();
+/// Sends the messages of a page, and gives its reminders.
+async fn send(app: &App, due: &[Due], now: Time) -> Result<u64> {
+    let (mut deliveries, mut reminders) = (Vec::new(), Vec::new());
+    let graced = now.plus_secs(-GRACE_SECS).to_string();
     for entry in due {
         match entry.kind.as_str() {
+            DeliveryRecord::TYPE if entry.position >= graced => {}
             DeliveryRecord::TYPE => deliveries.push(deliver_message(entry)?),
-            other => tracing::error!(kind = other, due_before = %before, "nobody does what is due"),
+            TaskRecord::TYPE => reminders.push((entry.entity_id, TaskId::from_uuid(entry.id))),
+            other => tracing::error!(kind = other, position = entry.position, "nobody does what is due"),
         }
     }
     let count = deliveries.len() as u64;
     let sent = app.deliver_queue().send_batch(deliveries).await;
+    let reminded = remind(app, reminders).await;
     sent.map_err(|e| Error::Unavailable(e.to_string()))?;
-    Ok(count)
+    Ok(count + reminded?)
+}
+
+/// Gives reminders side by side: one write each, so no queue stands between. One that fails does not hold up the others.
+async fn remind(app: &App, reminders: Vec<(EntityId, TaskId)>) -> Result<u64> {
+    let given = stream::iter(reminders).map(async |(entity, id)| tasks::remind(app, entity, id).await);
+    let given: Vec<Result<bool>> = given.buffer_unordered(SIDE_BY_SIDE).collect().await;
+    let given: Result<Vec<bool>> = given.into_iter().collect();
+    Ok(given?.into_iter().filter(|given| *given).count() as u64)
 }
 
 fn deliver_message(entry: &Due) -> Result<Message> {

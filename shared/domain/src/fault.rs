@@ -69,6 +69,13 @@ impl Faults {
         }
     }
 
+    /// A short text without the white space around it; `None` if nothing is left.
+    pub fn short(&mut self, pointer: &str, value: Option<String>, max: usize) -> Option<String> {
+        let value = value?.trim().to_owned();
+        self.text(pointer, &value, 0, max);
+        (!value.is_empty()).then_some(value)
+    }
+
     /// At most `max` entries.
     pub fn count(&mut self, pointer: &str, len: usize, max: usize) {
         if len > max {

@@ -98,6 +98,8 @@ ids! {
     DealId,
     ActivityId,
     TaskId,
+    /// What tasks can be grouped under.
+    ProjectId,
     MarketingListId,
     CustomFieldId,
     /// A message to a person.

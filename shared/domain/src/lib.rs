@@ -5,7 +5,9 @@
 pub mod actor;
 pub mod address;
 pub mod campaign;
+pub mod crm;
 pub mod csv;
+pub mod date;
 pub mod event;
 pub mod fault;
 pub mod id;
@@ -19,11 +21,12 @@ pub mod time;
 pub mod webhook;
 
 pub use actor::{Actor, ActorKind};
+pub use date::{Date, Due};
 pub use fault::{Fault, Faults, Input};
 pub use id::{
     ActivityId, CampaignId, CommunicationId, CompanyId, CompanyMembershipId, ContactId, CustomFieldId, DealId, DeliveryId,
-    EntityId, EventId, ImportJobId, LeadId, MarketingListId, MeetingId, SendingIdentityId, TaskId, TraceId, UploadId, UserId,
-    WebhookId,
+    EntityId, EventId, ImportJobId, LeadId, MarketingListId, MeetingId, ProjectId, SendingIdentityId, TaskId, TraceId, UploadId,
+    UserId, WebhookId,
 };
 pub use money::Micros;
 pub use time::Time;

@@ -60,6 +60,33 @@ pub(crate) fn one_of<T: Into<serde_json::Value>>(
     text.description(Some(description)).enum_values(Some(names)).into()
 }
 
+/// Implements the text form of an enum that has one word for each variant.
+macro_rules! text_enum {
+    ($type:ty, $($variant:ident = $text:literal),*) => {
+        impl $type {
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text),* }
+            }
+        }
+        impl std::fmt::Display for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+        impl std::str::FromStr for $type {
+            type Err = String;
+            fn from_str(s: &str) -> Result<Self, String> {
+                match s {
+                    $($text => Ok(Self::$variant),)*
+                    _ => Err(format!("must be one of {}", [$($text),*].join(", "))),
+                }
+            }
+        }
+    };
+}
+pub(crate) use text_enum;
+
 #[cfg(test)]
 mod tests {
     use super::fold;

@@ -16,7 +16,7 @@ pub struct NotATime;
 
 impl Time {
     /// The last instant that can be written with a four-digit year.
-    const MAX_MS: i64 = 253_402_300_799_999;
+    pub const MAX: Self = Self(253_402_300_799_999);
 
     pub const fn from_millis(ms: i64) -> Self {
         Self(ms)
@@ -63,7 +63,7 @@ impl From<Time> for jiff::Timestamp {
 
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match jiff::Timestamp::from_millisecond(self.0.clamp(-62_135_596_800_000, Self::MAX_MS)) {
+        match jiff::Timestamp::from_millisecond(self.0.clamp(-62_135_596_800_000, Self::MAX.0)) {
             Ok(t) => write!(f, "{t:.3}"),
             Err(_) => f.write_str("0001-01-01T00:00:00.000Z"),
         }

@@ -16,6 +16,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::BODY_MAX;
 use crate::error::ApiError;
+use crate::surface::Surface;
 
 /// The bytes of a body within the limit, with its headers.
 #[derive(Debug)]
@@ -82,8 +83,9 @@ impl<S: Send + Sync, T: DeserializeOwned + Input + ToSchema + 'static> FromReque
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let surface = Surface::of(request.uri().path());
         let raw = RawBody::from_request(request, state).await?;
-        Ok(Self(input::read(raw.json()?)?))
+        Ok(Self(input::read(raw.json()?).map_err(|e| surface.judge(e))?))
     }
 }
 
@@ -98,11 +100,12 @@ impl<S: Send + Sync, T: ToSchema + 'static> FromRequest<S> for Patch<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let surface = Surface::of(request.uri().path());
         let raw = RawBody::from_request(request, state).await?;
         let change = raw.json()?;
         let mut faults = Faults::new();
         input::check_schema::<PatchOf<T>>(&change, &mut faults).map_err(Error::Internal)?;
-        faults.check().map_err(Error::Invalid)?;
+        faults.check().map_err(|faults| surface.judge(Error::Invalid(faults)))?;
         Ok(Self { change, of: PhantomData })
     }
 }

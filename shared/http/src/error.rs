@@ -10,6 +10,13 @@ use axum::response::{IntoResponse, Response};
 #[derive(Debug)]
 pub struct ApiError(pub Error);
 
+impl ApiError {
+    /// The status that an error is answered with, where it is one of many in an answer.
+    pub fn status_of(error: &Error) -> StatusCode {
+        status_of(error)
+    }
+}
+
 impl<E: Into<Error>> From<E> for ApiError {
     fn from(e: E) -> Self {
         Self(e.into())

@@ -20,6 +20,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::body::too_large;
 use crate::error::{ApiError, Failure, status_of};
+use crate::named_entity;
 use crate::rules::{Rule, Rules};
 use crate::surface::Surface;
 use crate::{BODY_MAX, Reply};
@@ -92,7 +93,10 @@ async fn pass(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Re
         Ok(Admitted::Public) => next.run(request).await,
         Ok(Admitted::Caller(ctx)) => {
             entity = Some(ctx.entity_id);
-            run(&gate.app, *ctx, &call, request, next).await
+            match named_entity::check(Surface::of(&call.path), ctx.entity_id, request).await {
+                Ok(request) => run(&gate.app, *ctx, &call, request, next).await,
+                Err(e) => ApiError(e).into_response(),
+            }
         }
         Ok(Admitted::NoSuchMethod) => not_allowed(&gate, &call),
         Ok(Admitted::NoRoute) => ApiError(Error::NotFound("route")).into_response(),
@@ -163,12 +167,16 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Error> {
 
 fn not_allowed(gate: &Gate, call: &Call) -> Response {
     let allow = gate.rules.allowed(&call.pattern);
+    not_supported(&allow, format!("{} is not a method of this resource; it has {allow}", call.method))
+}
+
+/// 405: the resource has other methods, and `why` says what to do instead.
+pub fn not_supported(allow: &str, why: impl Into<String>) -> Response {
     let mut response = StatusCode::METHOD_NOT_ALLOWED.into_response();
-    if let Ok(value) = HeaderValue::from_str(&allow) {
+    if let Ok(value) = HeaderValue::from_str(allow) {
         response.headers_mut().insert(header::ALLOW, value);
     }
-    let text = format!("{} is not a method of this resource; it has {allow}", call.method);
-    response.extensions_mut().insert(Failure(Arc::new(Error::Malformed(text))));
+    response.extensions_mut().insert(Failure(Arc::new(Error::Malformed(why.into()))));
     response
 }
 

@@ -7,6 +7,7 @@
 mod body;
 mod error;
 mod gate;
+mod named_entity;
 mod openapi;
 mod path;
 mod query;
@@ -16,11 +17,11 @@ mod surface;
 
 pub use body::{Body, Patch, PatchOf, RawBody, no_fields};
 pub use error::ApiError;
-pub use gate::{Caller, serve};
+pub use gate::{Caller, not_supported, serve};
 pub use openapi::{document, finish};
-pub use path::{Id, IfMatch};
+pub use path::{Id, IfMatch, TwoIds};
 pub use query::QueryReader;
-pub use reply::{Reply, page_answer};
+pub use reply::{Reply, numbered_answer, page_answer};
 pub use surface::Surface;
 
 /// The largest body that reaches a function: Lambda takes events of 6 MB, and a body may arrive in base64.

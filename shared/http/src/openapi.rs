@@ -32,6 +32,7 @@ pub fn finish(mut api: Value, version: &str) -> Value {
         "api_key": {"type": "http", "scheme": "bearer", "description": "An API key: `Authorization: Bearer ak_...`"},
     });
     api["components"]["schemas"]["Problem"] = problem_schema();
+    api["components"]["schemas"]["CrmError"] = crm_error_schema();
     api["components"]["headers"] = headers();
     refuse_blanks(&mut api["components"]["schemas"]);
     let schemas = api["components"]["schemas"].clone();
@@ -65,6 +66,35 @@ fn problem_schema() -> Value {
     })
 }
 
+fn crm_error_schema() -> Value {
+    json!({
+        "type": "object", "description": "What is wrong, on the CRM surface.", "required": ["error"],
+        "properties": {
+            "error": {"type": "string", "examples": ["entityId is required, in the query or in the JSON body"]},
+            "details": {"type": "array", "description": "Every fault of a 422.",
+                "items": {"type": "object", "required": ["pointer", "detail"], "properties": {
+                    "pointer": {"type": "string", "description": "RFC 6901 JSON pointer into the body, or `?name` for a query parameter."},
+                    "detail": {"type": "string"}}}},
+        },
+    })
+}
+
+fn error_schema(surface: Surface) -> &'static str {
+    if surface == Surface::Crm { "#/components/schemas/CrmError" } else { "#/components/schemas/Problem" }
+}
+
+/// The entity that every call of the CRM names. It may stand in the JSON body instead, where there is one.
+fn name_entity(operation: &mut Value) {
+    push(
+        operation,
+        "parameters",
+        json!({
+            "name": "entityId", "in": "query", "required": true, "schema": {"type": "string", "format": "uuid"},
+            "description": "The entity of the credential. Where the operation takes a JSON body, `entityId` may stand in that instead.",
+        }),
+    );
+}
+
 fn headers() -> Value {
     let int = |text: &str| json!({"description": text, "schema": {"type": "integer"}});
     let string = |text: &str| json!({"description": text, "schema": {"type": "string"}});
@@ -85,7 +115,15 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
     let public = operation["security"].as_array().is_some_and(|s| s.iter().all(|r| r.as_object().is_some_and(|o| o.is_empty())));
     let counted = operation[STATELESS] != json!(true);
     let surface = Surface::of(path);
-    let mut errors = vec![("500", "Something went wrong on our side."), ("503", "A dependency is down; see Retry-After.")];
+    if surface == Surface::Crm {
+        name_entity(operation);
+    }
+    let mut errors = Vec::new();
+    if surface == Surface::Crm {
+        errors.push(("400", "Cannot be read: malformed JSON, no `entityId` or a malformed id."));
+        errors.push(("403", "The credential lacks the scope, or is of another entity than `entityId`."));
+    }
+    errors.extend([("500", "Something went wrong on our side."), ("503", "A dependency is down; see Retry-After.")]);
     if !public {
         errors.extend([("401", "The credential is missing or not good."), ("403", "The credential lacks the scope.")]);
     }
@@ -134,7 +172,8 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
     for (status, text) in errors {
         let slot = &mut operation["responses"][status];
         if slot.is_null() {
-            *slot = json!({"description": text, "content": {surface.content_type(): {"schema": {"$ref": "#/components/schemas/Problem"}}}});
+            *slot =
+                json!({"description": text, "content": {surface.content_type(): {"schema": {"$ref": error_schema(surface)}}}});
         }
     }
     for response in operation["responses"].as_object_mut().into_iter().flat_map(|r| r.values_mut()) {

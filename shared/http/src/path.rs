@@ -8,19 +8,47 @@ use axum::http::header;
 use axum::http::request::Parts;
 
 use crate::error::ApiError;
+use crate::surface::Surface;
 
-/// The last id in the path. A malformed one names nothing, so it is 404 like an unknown one.
+/// The last id in the path. A malformed one names nothing, so it is 404 like an unknown one; on the CRM surface it is 400.
 #[derive(Clone, Copy, Debug)]
 pub struct Id<T>(pub T);
+
+/// The last two ids in the path, in its order.
+#[derive(Clone, Copy, Debug)]
+pub struct TwoIds<A, B>(pub A, pub B);
 
 impl<S: Send + Sync, T: FromStr> FromRequestParts<S> for Id<T> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let params = RawPathParams::from_request_parts(parts, state).await;
-        let params = params.map_err(|e| ApiError(Error::Malformed(e.to_string())))?;
-        let id = params.iter().last().and_then(|(_, value)| value.parse().ok());
-        id.map(Id).ok_or(ApiError(Error::NotFound("resource")))
+        let ids = ids(parts, state).await?;
+        ids.last().and_then(|id| id.1.parse().ok()).map(Id).ok_or_else(|| unreadable(parts, ids.last()))
+    }
+}
+
+impl<S: Send + Sync, A: FromStr, B: FromStr> FromRequestParts<S> for TwoIds<A, B> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let ids = ids(parts, state).await?;
+        let [.., a, b] = ids.as_slice() else { return Err(unreadable(parts, None)) };
+        let first = a.1.parse().map_err(|_| unreadable(parts, Some(a)))?;
+        let second = b.1.parse().map_err(|_| unreadable(parts, Some(b)))?;
+        Ok(Self(first, second))
+    }
+}
+
+async fn ids<S: Send + Sync>(parts: &mut Parts, state: &S) -> Result<Vec<(String, String)>, ApiError> {
+    let params = RawPathParams::from_request_parts(parts, state).await;
+    let params = params.map_err(|e| ApiError(Error::Malformed(e.to_string())))?;
+    Ok(params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+}
+
+fn unreadable(parts: &Parts, id: Option<&(String, String)>) -> ApiError {
+    match (Surface::of(parts.uri.path()), id) {
+        (Surface::Crm, Some((name, _))) => ApiError(Error::Malformed(format!("{name} in the path must be a UUID"))),
+        _ => ApiError(Error::NotFound("resource")),
     }
 }
 

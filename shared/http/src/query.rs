@@ -5,8 +5,9 @@ use std::convert::Infallible;
 use std::fmt::Display;
 use std::str::FromStr;
 
-use axle_app::{Error, PageRequest};
+use axle_app::{Ctx, Error, PageRequest};
 use axle_domain::Faults;
+use axle_domain::crm::{OwnerFilter, PageNumber};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 
@@ -17,6 +18,8 @@ use crate::error::ApiError;
 pub struct QueryReader {
     pairs: Vec<(String, String)>,
     faults: Faults,
+    /// The first parameter that cannot be read at all.
+    malformed: Option<String>,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for QueryReader {
@@ -29,10 +32,12 @@ impl<S: Send + Sync> FromRequestParts<S> for QueryReader {
 
 /// Default and largest page of the Outreach surface.
 const LIMIT: (usize, usize) = (20, 100);
+/// Characters of a search.
+const Q_MAX: usize = 200;
 
 impl QueryReader {
     pub fn new(query: &str) -> Self {
-        Self { pairs: serde_urlencoded::from_str(query).unwrap_or_default(), faults: Faults::new() }
+        Self { pairs: serde_urlencoded::from_str(query).unwrap_or_default(), faults: Faults::new(), malformed: None }
     }
 
     /// Every value of a name that may repeat.
@@ -87,6 +92,17 @@ impl QueryReader {
         flag
     }
 
+    /// A parameter that must be there.
+    pub fn required<T: FromStr>(&mut self, name: &str) -> Option<T>
+    where
+        T::Err: Display,
+    {
+        if !self.pairs.iter().any(|(given, value)| given == name && !value.is_empty()) {
+            self.fault(name, "is required");
+        }
+        self.parsed(name)
+    }
+
     pub fn fault(&mut self, name: &str, detail: impl Into<String>) {
         self.faults.add(format!("?{name}"), detail);
     }
@@ -105,11 +121,76 @@ impl QueryReader {
         PageRequest { cursor: self.text("cursor"), limit }
     }
 
+    /// An id, where a malformed one is 400: on the CRM surface.
+    pub fn id<T: FromStr>(&mut self, name: &str) -> Option<T> {
+        let text = self.text(name)?;
+        let id = text.parse().ok();
+        if id.is_none() {
+            self.malformed.get_or_insert_with(|| format!("{name} must be a UUID"));
+        }
+        id
+    }
+
+    /// `q`: text to be found anywhere, folded; 200 characters at most.
+    pub fn search(&mut self) -> Option<String> {
+        let text = self.free_text("q")?;
+        if text.chars().count() > Q_MAX {
+            self.fault("q", format!("must have at most {Q_MAX} characters"));
+        }
+        Some(axle_domain::text::fold(&text)).filter(|q| !q.is_empty())
+    }
+
+    /// `ownerUserId`: a user's id, `me` for the person behind the call, or `unassigned`.
+    pub fn owner(&mut self, ctx: &Ctx) -> Option<OwnerFilter> {
+        match self.text("ownerUserId")?.as_str() {
+            "unassigned" => Some(OwnerFilter::Unassigned),
+            "me" if ctx.user_id.is_none() => {
+                let why = "ownerUserId=me needs a person behind the credential; this API key was made by none";
+                self.malformed.get_or_insert_with(|| why.to_owned());
+                None
+            }
+            "me" => ctx.user_id.map(OwnerFilter::User),
+            text => {
+                let id = text.parse().ok();
+                if id.is_none() {
+                    self.malformed.get_or_insert_with(|| "ownerUserId must be a UUID, `me` or `unassigned`".to_owned());
+                }
+                id.map(OwnerFilter::User)
+            }
+        }
+    }
+
+    /// `page`, `pageSize` and the older `limit`, which caps the page's size when `page` is left out.
+    pub fn page_number(&mut self) -> PageNumber {
+        let page = self.number("page", 1, PageNumber::MAX_PAGE);
+        let size = self.number("pageSize", 1, PageNumber::MAX_SIZE);
+        let limit = self.number("limit", 1, PageNumber::MAX_SIZE);
+        let cap = limit.filter(|_| page.is_none());
+        let size = match (size, cap) {
+            (Some(size), Some(cap)) => size.min(cap),
+            (size, cap) => size.or(cap).unwrap_or(PageNumber::DEFAULT_SIZE),
+        };
+        PageNumber { page: page.unwrap_or(1), size }
+    }
+
+    fn number(&mut self, name: &str, min: usize, max: usize) -> Option<usize> {
+        match self.text(name)?.parse::<usize>() {
+            Ok(n) if (min..=max).contains(&n) => Some(n),
+            _ => {
+                self.fault(name, format!("must be a number from {min} to {max}"));
+                None
+            }
+        }
+    }
+
     /// Ends the reading.
     ///
     /// # Errors
-    /// [`Error::Invalid`] with every fault, unknown names included.
+    /// [`Error::Malformed`] for an id that is none on the CRM surface; [`Error::Invalid`] with every fault, unknown names included.
     pub fn finish(mut self) -> Result<(), ApiError> {
+        if let Some(what) = self.malformed.take() {
+            return Err(ApiError(Error::Malformed(what)));
+        }
         for (name, _) in std::mem::take(&mut self.pairs) {
             self.fault(&name, "is not a parameter of this operation");
         }
@@ -144,5 +225,31 @@ mod tests {
         q.page();
         assert_eq!((q.parsed::<u8>("n"), q.free_text("q").as_deref()), (None, Some("")));
         assert_eq!(pointers(q), ["?limit", "?cursor", "?n", "?absent"]);
+    }
+
+    #[test]
+    fn pages_by_number() {
+        for (query, page, size) in [
+            ("", 1, 25),
+            ("page=3", 3, 25),
+            ("page=2&pageSize=100", 2, 100),
+            ("limit=50", 1, 50),
+            ("limit=5&pageSize=10", 1, 5),
+            ("page=2&limit=5", 2, 25),
+        ] {
+            let mut q = QueryReader::new(query);
+            assert_eq!(q.page_number(), PageNumber { page, size }, "{query}");
+            assert!(pointers(q).is_empty(), "{query}");
+        }
+        let mut q = QueryReader::new("page=0&pageSize=101&limit=x");
+        q.page_number();
+        assert_eq!(pointers(q), ["?page", "?pageSize", "?limit"]);
+    }
+
+    #[test]
+    fn malformed_ids_are_more_than_a_fault() {
+        let mut q = QueryReader::new("companyId=7&x=1");
+        assert_eq!(q.id::<axle_domain::CompanyId>("companyId"), None);
+        assert!(matches!(q.finish(), Err(ApiError(Error::Malformed(_)))));
     }
 }

@@ -1,5 +1,6 @@
 //! Answers as HTTP responses.
 
+use axle_app::crm::Numbered;
 use axle_app::{Answer, Error, Paged, Result};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -45,5 +46,20 @@ pub fn page_answer<T, U: Serialize>(plural: &str, page: Paged<T>, out: impl Fn(T
     let mut body = Map::new();
     body.insert(plural.to_owned(), Value::Array(items));
     body.insert("next_cursor".to_owned(), page.next_cursor.map_or(Value::Null, Value::String));
+    Reply::ok(body)
+}
+
+/// `{"<plural>": [...], "page", "pageSize", "total"}`
+///
+/// # Errors
+/// [`Error::Internal`] if an item has no JSON form.
+pub fn numbered_answer<T, U: Serialize>(plural: &str, found: Numbered<T>, out: impl Fn(T) -> U) -> Result<Reply> {
+    let items: Result<Vec<Value>, _> = found.items.into_iter().map(|item| serde_json::to_value(out(item))).collect();
+    let items = items.map_err(|e| Error::Internal(e.to_string()))?;
+    let mut body = Map::new();
+    body.insert(plural.to_owned(), Value::Array(items));
+    body.insert("page".to_owned(), found.page.page.into());
+    body.insert("pageSize".to_owned(), found.page.size.into());
+    body.insert("total".to_owned(), found.total.into());
     Reply::ok(body)
 }

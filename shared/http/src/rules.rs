@@ -27,7 +27,11 @@ pub(crate) enum Rule {
 
 /// Rules by path pattern and method.
 #[derive(Debug, Default)]
-pub(crate) struct Rules(HashMap<String, HashMap<&'static str, Rule>>);
+pub(crate) struct Rules {
+    by_path: HashMap<String, HashMap<&'static str, Rule>>,
+    /// Operations that are there to say what to do instead: they answer 405 and nothing else.
+    refusals: Vec<(String, &'static str)>,
+}
 
 fn methods() -> [(&'static str, HttpMethod); 5] {
     [
@@ -41,28 +45,33 @@ fn methods() -> [(&'static str, HttpMethod); 5] {
 
 impl Rules {
     pub(crate) fn of(api: &OpenApi) -> Self {
-        let mut rules = HashMap::new();
+        let mut rules = Self::default();
         for (path, item) in &api.paths.paths {
             let operations = [&item.get, &item.post, &item.put, &item.patch, &item.delete];
             let by_method = methods().into_iter().zip(operations).filter_map(|((name, _), operation)| {
-                let class = RateClass::of(name, path);
-                Some((name, rule_of(operation.as_ref()?, class)?))
+                let (operation, class) = (operation.as_ref()?, RateClass::of(name, path));
+                if operation.responses.responses.keys().all(|status| status == "405") {
+                    rules.refusals.push((path.clone(), name));
+                }
+                Some((name, rule_of(operation, class)?))
             });
-            rules.insert(path.clone(), by_method.collect());
+            let by_method = by_method.collect();
+            rules.by_path.insert(path.clone(), by_method);
         }
-        Self(rules)
+        rules
     }
 
     /// The rule of an operation. An operation whose `security` is missing or names an unknown scope has none and is not served.
     pub(crate) fn get(&self, pattern: &str, method: &str) -> Option<Rule> {
         let method = if method == "HEAD" { "GET" } else { method };
-        self.0.get(pattern)?.get(method).copied()
+        self.by_path.get(pattern)?.get(method).copied()
     }
 
     /// The methods of a path, for `Allow`.
     pub(crate) fn allowed(&self, pattern: &str) -> String {
-        let of_path = self.0.get(pattern);
+        let of_path = self.by_path.get(pattern);
         let mut names: Vec<&str> = of_path.into_iter().flat_map(|m| m.keys().copied()).collect();
+        names.retain(|name| !self.refusals.iter().any(|(path, method)| path == pattern && method == name));
         names.sort_unstable();
         if names.contains(&"GET") {
             names.insert(1 + names.iter().position(|n| *n == "GET").unwrap_or(0), "HEAD");

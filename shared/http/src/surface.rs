@@ -1,6 +1,6 @@
 //! The public surfaces, told apart by path. They differ in how they write errors.
 
-use axle_app::Error;
+use axle_app::{Error, input};
 use axle_domain::Fault;
 use serde_json::{Value, json};
 
@@ -25,6 +25,16 @@ impl Surface {
         } else {
             Self::Outreach
         }
+    }
+
+    /// The CRM answers an id that is no UUID with 400, wherever it stands. Elsewhere it is a fault like any other.
+    pub(crate) fn judge(self, error: Error) -> Error {
+        let Error::Invalid(faults) = &error else { return error };
+        let places: Vec<_> = faults.iter().filter(|f| f.detail == input::NOT_AN_ID).map(|f| f.pointer.as_str()).collect();
+        if self != Self::Crm || places.is_empty() {
+            return error;
+        }
+        Error::Malformed(format!("{} {}", places.join(", "), input::NOT_AN_ID))
     }
 
     pub fn content_type(self) -> &'static str {

@@ -207,7 +207,7 @@ impl Table {
         let mut found: HashMap<String, Item> = HashMap::new();
         // Eight batches at a time: quick, without taking every connection.
         for wave in keys.chunks(8 * BATCH) {
-            let reads = wave.chunks(BATCH).map(|chunk| self.batch_get(chunk, Some("pk, created_at, moved, target")));
+            let reads = wave.chunks(BATCH).map(|chunk| self.batch_get(chunk, Some("pk, created_at, moved, target"), false));
             for item in futures_util::future::try_join_all(reads).await?.into_iter().flatten() {
                 found.extend(text(&item, "pk").map(str::to_owned).map(|pk| (pk, item)));
             }

@@ -14,6 +14,7 @@ mod tally;
 mod tx;
 
 pub mod campaigns;
+pub mod crm;
 pub mod deliveries;
 pub mod events;
 pub mod idempotency;

@@ -7,6 +7,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use axle_domain::crm::OwnerFilter;
 
 use crate::error::{Result, sdk};
 use crate::item::{Item, text};
@@ -21,6 +22,16 @@ pub struct Listing {
     pub partitions: Vec<String>,
     /// Oldest first instead of newest first.
     pub ascending: bool,
+}
+
+impl Listing {
+    /// The names of its partition and sort keys.
+    pub(crate) fn key_names(&self) -> (String, String) {
+        match self.index {
+            Some(index) => (format!("{index}pk"), format!("{index}sk")),
+            None => ("pk".to_owned(), "sk".to_owned()),
+        }
+    }
 }
 
 /// A half-open range of sort keys: `from` inclusive, `to` exclusive.
@@ -71,8 +82,35 @@ impl Filter {
         self.terms.push(format!("({})", [exact, prefixes].concat().join(" OR ")));
     }
 
+    /// Items without the attribute.
+    pub fn absent(&mut self, attribute: &str) {
+        let n = self.name(attribute);
+        self.terms.push(format!("attribute_not_exists({n})"));
+    }
+
+    /// By the `owner` attribute.
+    pub fn owner(&mut self, owner: Option<OwnerFilter>) {
+        match owner {
+            Some(OwnerFilter::User(user)) => self.equals("owner", &user.to_string()),
+            Some(OwnerFilter::Unassigned) => self.absent("owner"),
+            None => {}
+        }
+    }
+
     pub fn is_empty(&self) -> bool {
         self.terms.is_empty()
+    }
+
+    pub(crate) fn expression(&self) -> Option<String> {
+        (!self.is_empty()).then(|| self.terms.join(" AND "))
+    }
+
+    pub(crate) fn names(&self) -> &HashMap<String, String> {
+        &self.names
+    }
+
+    pub(crate) fn values(&self) -> &HashMap<String, AttributeValue> {
+        &self.values
     }
 }
 
@@ -134,10 +172,7 @@ impl Table {
     }
 
     async fn read_shard(&self, listing: &Listing, span: &Span, shard: &mut Shard, filter: &Filter, want: usize) -> Result<usize> {
-        let (pk, sk) = match listing.index {
-            Some(index) => (format!("{index}pk"), format!("{index}sk")),
-            None => ("pk".to_owned(), "sk".to_owned()),
-        };
+        let (pk, sk) = listing.key_names();
         let mut values = filter.values.clone();
         let mut names = filter.names.clone();
         names.extend([("#pk".to_owned(), pk), ("#sk".to_owned(), sk.clone())]);
@@ -152,7 +187,7 @@ impl Table {
             .table_name(&self.name)
             .set_index_name(listing.index.map(str::to_owned))
             .key_condition_expression("#pk = :pk AND #sk BETWEEN :low AND :high")
-            .set_filter_expression((!filter.is_empty()).then(|| filter.terms.join(" AND ")))
+            .set_filter_expression(filter.expression())
             .set_expression_attribute_names(Some(names))
             .set_expression_attribute_values(Some(values))
             .scan_index_forward(listing.ascending)
@@ -208,7 +243,7 @@ impl Table {
 }
 
 /// Inclusive bounds for the key condition; the position itself is cut off by the reader.
-fn bounds(listing: &Listing, span: &Span, read_to: Option<&str>) -> (String, String) {
+pub(crate) fn bounds(listing: &Listing, span: &Span, read_to: Option<&str>) -> (String, String) {
     let from = span.from.clone().unwrap_or_else(|| " ".to_owned());
     let to = span.to.clone().unwrap_or_else(|| "\u{ffff}".to_owned());
     match read_to {

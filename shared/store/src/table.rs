@@ -138,7 +138,17 @@ impl Table {
 
     /// Items by key, eventually consistent, in the order of `keys`; missing and expired ones are left out.
     pub async fn get_many<T: Record>(&self, keys: &[Key], now: Time) -> Result<Vec<Versioned<T>>> {
-        let found = futures_util::future::try_join_all(keys.chunks(BATCH_GET).map(|chunk| self.batch_get(chunk, None))).await?;
+        self.read_many(keys, now, false).await
+    }
+
+    /// [`get_many`](Self::get_many), strongly consistent, at twice the price.
+    pub async fn get_many_now<T: Record>(&self, keys: &[Key], now: Time) -> Result<Vec<Versioned<T>>> {
+        self.read_many(keys, now, true).await
+    }
+
+    async fn read_many<T: Record>(&self, keys: &[Key], now: Time, consistent: bool) -> Result<Vec<Versioned<T>>> {
+        let reads = keys.chunks(BATCH_GET).map(|chunk| self.batch_get(chunk, None, consistent));
+        let found = futures_util::future::try_join_all(reads).await?;
         let mut by_key: HashMap<(String, String), Item> = HashMap::new();
         for item in found.into_iter().flatten() {
             if let (Some(pk), Some(sk)) = (crate::item::text(&item, "pk"), crate::item::text(&item, "sk")) {
@@ -157,7 +167,7 @@ impl Table {
     }
 
     /// At most 100 distinct keys; asks again for what the table left unprocessed.
-    pub(crate) async fn batch_get(&self, keys: &[Key], projection: Option<&str>) -> Result<Vec<Item>> {
+    pub(crate) async fn batch_get(&self, keys: &[Key], projection: Option<&str>, consistent: bool) -> Result<Vec<Item>> {
         let mut pending: Vec<Item> = keys.iter().map(Key::attributes).collect();
         let mut items = Vec::with_capacity(keys.len());
         for attempt in 0..8_u32 {
@@ -168,6 +178,7 @@ impl Table {
                 tokio::time::sleep(crate::tx::backoff(attempt)).await;
             }
             let wanted = KeysAndAttributes::builder().set_keys(Some(std::mem::take(&mut pending)));
+            let wanted = wanted.consistent_read(consistent);
             let wanted = wanted.set_projection_expression(projection.map(str::to_owned)).build();
             let wanted = wanted.map_err(|e| Error::Fault(e.to_string()))?;
             let request = self.client.batch_get_item().request_items(&self.name, wanted);

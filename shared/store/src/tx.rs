@@ -15,6 +15,7 @@ use crate::events::EventRecord;
 use crate::item::{Item, Record, to_item};
 use crate::key::Key;
 use crate::table::{Table, Update};
+use crate::tally::Tally;
 
 /// Why a transaction did not happen.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +45,8 @@ enum Op {
 pub struct Tx<'a> {
     table: &'a Table,
     writes: Vec<Write>,
+    /// What is added to numbers, by the item that has them: an item can be written once in a transaction.
+    pub(crate) tallies: Vec<Tally>,
     problem: Option<Error>,
 }
 
@@ -64,7 +67,7 @@ fn version_value(version: u64) -> Vec<(String, AttributeValue)> {
 
 impl<'a> Tx<'a> {
     pub(crate) fn new(table: &'a Table) -> Self {
-        Self { table, writes: Vec::new(), problem: None }
+        Self { table, writes: Vec::new(), tallies: Vec::new(), problem: None }
     }
 
     fn put<T: Record>(
@@ -140,7 +143,8 @@ impl<'a> Tx<'a> {
     /// # Errors
     /// [`CommitError::Condition`] for the first write whose condition does not hold; conflicts and throttling are tried again
     /// before they become [`Error::Unavailable`].
-    pub async fn commit(self) -> Result<(), CommitError> {
+    pub async fn commit(mut self) -> Result<(), CommitError> {
+        self.write_tallies();
         if let Some(problem) = self.problem {
             return Err(problem.into());
         }
@@ -164,6 +168,7 @@ impl<'a> Tx<'a> {
     /// against an answer that got lost; here a repeated request can meet its own first write, so this is for writes that
     /// recognise themselves in what stands there.
     pub(crate) async fn commit_alone(mut self) -> Result<(), CommitError> {
+        self.write_tallies();
         if let Some(problem) = self.problem {
             return Err(problem.into());
         }

@@ -27,9 +27,11 @@ impl Answered {
 
     /// The pointers of a 422's faults.
     pub fn pointers(&self) -> Vec<String> {
-        let errors = self.json();
+        let body = self.json();
         let pointer = |e: &Value| e["pointer"].as_str().unwrap_or_default().to_owned();
-        errors["errors"].as_array().into_iter().flatten().map(pointer).collect()
+        // Each surface has its own form.
+        let faults = [&body["errors"], &body["details"], &body["error"]["details"]];
+        faults.into_iter().find_map(Value::as_array).into_iter().flatten().map(pointer).collect()
     }
 }
 

@@ -16,6 +16,7 @@ pub struct TestTable {
     address: SocketAddr,
     server: JoinHandle<()>,
     next_records: Mutex<String>,
+    next_changes: Mutex<String>,
 }
 
 /// The projections of the template.
@@ -47,8 +48,8 @@ impl TestTable {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a loopback port is free");
         let address = listener.local_addr().expect("a listener has an address");
         let server = tokio::spawn(dynoxide::server::serve_on(listener, database.clone()));
-        let next_records = Mutex::new(first_iterator(&database));
-        Self { database, address, server, next_records }
+        let [next_records, next_changes] = [0, 1].map(|_| Mutex::new(first_iterator(&database)));
+        Self { database, address, server, next_records, next_changes }
     }
 
     /// A client of this table.
@@ -62,17 +63,26 @@ impl TestTable {
         Client::from_conf(config)
     }
 
-    /// The stream's records since the last call that the deployed event source lets through: inserted events and jobs.
+    /// The stream's records since the last call that the relay's event source lets through: inserted events and jobs.
     pub fn new_records(&self) -> Vec<Value> {
-        let mut wanted = Vec::new();
-        let mut iterator = self.next_records.lock().expect("no test panics while it reads the stream");
+        self.read_stream(&self.next_records, passes_filter)
+    }
+
+    /// The stream's records since the last call that the aggregator's event source lets through: changes of what the dashboard counts.
+    pub fn new_changes(&self) -> Vec<Value> {
+        self.read_stream(&self.next_changes, is_counted)
+    }
+
+    fn read_stream(&self, next: &Mutex<String>, wanted: impl Fn(&Value) -> bool) -> Vec<Value> {
+        let mut found = Vec::new();
+        let mut iterator = next.lock().expect("no test panics while it reads the stream");
         loop {
             let batch = self.database.get_records(typed(json!({"ShardIterator": *iterator}))).expect("the stream can be read");
             if batch.records.is_empty() {
-                return wanted;
+                return found;
             }
             let records = batch.records.iter().map(|r| serde_json::to_value(r).expect("a record has a JSON form"));
-            wanted.extend(records.filter(passes_filter));
+            found.extend(records.filter(&wanted));
             *iterator = batch.next_shard_iterator.expect("the stream goes on");
         }
     }
@@ -92,6 +102,15 @@ fn first_iterator(database: &Database) -> String {
 fn passes_filter(record: &Value) -> bool {
     let image = &record["dynamodb"]["NewImage"];
     record["eventName"] == "INSERT" && (image["type"]["S"] == "event" || !image["job"].is_null())
+}
+
+fn is_counted(record: &Value) -> bool {
+    let kind = |image: &str| record["dynamodb"][image]["type"]["S"].as_str().unwrap_or_default().to_owned();
+    let records = ["company", "contact", "deal", "activity", "task"];
+    let of_record = records.contains(&kind("NewImage").as_str()) || records.contains(&kind("OldImage").as_str());
+    let event = record["dynamodb"]["NewImage"]["event_type"]["S"].as_str().unwrap_or_default();
+    let messages = ["communication.sent", "communication.opened", "communication.replied"];
+    of_record || (record["eventName"] == "INSERT" && messages.contains(&event))
 }
 
 impl Drop for TestTable {

@@ -6,10 +6,7 @@ mod profile;
 
 pub use identity::{IdentityKey, lead_id};
 pub use import::{ImportStatus, OnDuplicate};
-pub use profile::{Company, CompanyInput, Consent, LeadInput, LeadProfile, is_time_zone};
-
-use std::fmt;
-use std::str::FromStr;
+pub use profile::{Company, CompanyInput, Consent, LeadInput, LeadProfile, check_custom, is_time_zone};
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -40,32 +37,7 @@ pub enum Tier {
     Disqualified,
 }
 
-macro_rules! text_enum {
-    ($type:ty, $($variant:ident = $text:literal),*) => {
-        impl $type {
-            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $text),* }
-            }
-        }
-        impl fmt::Display for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-        impl FromStr for $type {
-            type Err = String;
-            fn from_str(s: &str) -> Result<Self, String> {
-                match s {
-                    $($text => Ok(Self::$variant),)*
-                    _ => Err(format!("must be one of {}", [$($text),*].join(", "))),
-                }
-            }
-        }
-    };
-}
-
-text_enum!(
+crate::text::text_enum!(
     LeadStatus,
     New = "new",
     Enriched = "enriched",
@@ -77,4 +49,4 @@ text_enum!(
     Unsubscribed = "unsubscribed",
     Bounced = "bounced"
 );
-text_enum!(Tier, Hot = "hot", Warm = "warm", Cold = "cold", Disqualified = "disqualified");
+crate::text::text_enum!(Tier, Hot = "hot", Warm = "warm", Cold = "cold", Disqualified = "disqualified");

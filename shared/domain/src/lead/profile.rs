@@ -156,7 +156,7 @@ pub struct CompanyInput {
 impl LeadInput {
     /// The profile in normal form, with every fault noted. A lead needs an e-mail address, a LinkedIn URL or a phone.
     pub fn parse(self, faults: &mut Faults) -> LeadProfile {
-        let mut text = |pointer: &str, value: Option<String>| short_text(faults, pointer, value);
+        let mut text = |pointer: &str, value: Option<String>| faults.short(pointer, value, TEXT_MAX);
         let company = self.company.unwrap_or_default();
         let mut profile = LeadProfile {
             first_name: text("/first_name", self.first_name),
@@ -204,13 +204,8 @@ impl Input for LeadInput {
     }
 }
 
-fn short_text(faults: &mut Faults, pointer: &str, value: Option<String>) -> Option<String> {
-    let value = value?.trim().to_owned();
-    faults.text(pointer, &value, 0, TEXT_MAX);
-    (!value.is_empty()).then_some(value)
-}
-
-fn check_custom(custom: &BTreeMap<String, Value>, faults: &mut Faults) {
+/// The limits of fields of a tenant's own.
+pub fn check_custom(custom: &BTreeMap<String, Value>, faults: &mut Faults) {
     faults.count("/custom", custom.len(), CUSTOM_MAX);
     let mut total = 0;
     for (name, value) in custom {

@@ -4,7 +4,7 @@ use axle_domain::identity::Scope;
 use axle_domain::rate::Limits;
 use serde_json::{Value, json};
 
-use crate::support::{Api, id};
+use crate::support::{Api, Crm, id};
 
 /// Operations without a credential. The list only shrinks, but for what is public by contract.
 const PUBLIC: &[&str] = &["GET /openapi.json", "GET /docs"];
@@ -25,9 +25,31 @@ fn is_public(operation: &Value) -> bool {
     operation["security"].as_array().expect("every operation says its security").iter().all(|r| r.as_object().unwrap().is_empty())
 }
 
-/// The path with an id of the right form that names nothing.
+const NOTHING: &str = "01939b1e-0d4c-7cc1-8a6f-2f5d0b1c9a77";
+
+/// The path with ids of the right form that name nothing.
 fn with_some_id(path: &str) -> String {
-    path.replace("{id}", if path.starts_with("/api-keys") { "7Gk2mQ9xTb4L" } else { "01939b1e-0d4c-7cc1-8a6f-2f5d0b1c9a77" })
+    let id = if path.starts_with("/api-keys") { "7Gk2mQ9xTb4L" } else { NOTHING };
+    let parts = path.split('/').map(|part| if part.starts_with('{') { id } else { part });
+    parts.collect::<Vec<_>>().join("/")
+}
+
+fn is_crm(path: &str) -> bool {
+    path.starts_with("/api/crm")
+}
+
+/// What every call of the CRM says besides.
+fn named(path: &str, entity: impl std::fmt::Display) -> String {
+    if !is_crm(path) {
+        return path.to_owned();
+    }
+    format!("{path}{}entityId={entity}", if path.contains('?') { '&' } else { '?' })
+}
+
+/// There to say what to do instead.
+fn is_refusal(operation: &Value) -> bool {
+    let statuses: Vec<&String> = operation["responses"].as_object().unwrap().keys().collect();
+    !statuses.iter().any(|status| status.starts_with('2') || status.starts_with('3'))
 }
 
 #[tokio::test]
@@ -58,7 +80,8 @@ async fn without_a_credential_401() {
             let answer = axle_testkit::call(&api.router, axle_testkit::request(&method, &path, key, Some(json!({})))).await;
             assert_eq!(answer.status, 401, "{method} {path} {}", answer.text);
             assert_eq!(answer.header("www-authenticate"), Some("Bearer realm=\"axle\""));
-            assert_eq!(answer.header("content-type"), Some("application/problem+json"));
+            let problem = if is_crm(&path) { "application/json" } else { "application/problem+json" };
+            assert_eq!(answer.header("content-type"), Some(problem));
             assert!(answer.header("x-request-id").is_some() && answer.header("x-ratelimit-limit").is_none());
         }
     }
@@ -74,7 +97,8 @@ async fn without_the_scope_403_naming_it() {
         let path = with_some_id(&path);
         let answer = api.send_as(&key.api_key, &method, &path, Some(json!({}))).await;
         assert_eq!(answer.status, 403, "{method} {path} {}", answer.text);
-        assert!(answer.json()["detail"].as_str().unwrap().contains(scope.as_str()), "{}", answer.text);
+        let text = &answer.json()[if is_crm(&path) { "error" } else { "detail" }];
+        assert!(text.as_str().unwrap().contains(scope.as_str()), "{}", answer.text);
         assert!(answer.header("x-ratelimit-remaining").is_some());
     }
 }
@@ -115,7 +139,8 @@ fn body_for(method: &str, path: &str) -> Option<Value> {
 async fn another_tenants_id_is_404_and_nothing_changes() {
     let api = Api::new().await;
     let stranger = api.world.tenant(&[Scope::All]).await;
-    for (method, path, operation) in operations().into_iter().filter(|(_, p, o)| p.contains("{id}") && !is_public(o)) {
+    let outreach = operations().into_iter().filter(|(_, p, o)| p.contains("{id}") && !is_public(o) && !is_crm(p));
+    for (method, path, operation) in outreach {
         // A delivery's id comes from a dispatched event; its own tests prove its isolation.
         if path.starts_with("/webhooks/deliveries/") {
             continue;
@@ -132,6 +157,96 @@ async fn another_tenants_id_is_404_and_nothing_changes() {
         let malformed = api.send(&method, &path.replace("{id}", "nonsense"), body_for(&method, &path)).await;
         assert_eq!(malformed.status, 404, "{method} {path}");
         let _ = operation;
+    }
+}
+
+/// A path of the CRM with real things of this tenant for its ids.
+async fn own_crm_path(crm: &Crm, path: &str) -> String {
+    let mut own = path.trim_start_matches("/api/crm").to_owned();
+    if own.contains("{companyId}") {
+        own = own.replace("{companyId}", &crm.id("/companies", json!({"name": "Acme"})).await);
+    }
+    if own.contains("{contactId}") {
+        let company = crm.id("/companies", json!({"name": "Acme"})).await;
+        let contact = crm.id("/contacts", json!({"firstName": "Ada", "companyId": company})).await;
+        let places = crm.read(&format!("/contacts/{contact}/company-memberships")).await;
+        own = own.replace("{membershipId}", places["memberships"][0]["id"].as_str().unwrap()).replace("{contactId}", &contact);
+    }
+    if own.contains("{fieldId}") {
+        let name = axle_domain::id::entropy::<4>().map(|b| format!("{b:02x}")).concat();
+        own = own.replace("{fieldId}", &crm.id("/custom-fields", json!({"object": "lead", "name": name, "type": "text"})).await);
+    }
+    if own.contains("{leadId}") {
+        own = own.replace("{leadId}", &crm.id("/leads", json!({"title": "Fifty seats"})).await);
+    }
+    if own.contains("{listId}") {
+        own = own.replace("{listId}", &crm.id("/marketing-lists", json!({"name": "Fair"})).await);
+    }
+    assert!(!own.contains('{'), "tell the test how to make a thing for {path}");
+    format!("/api/crm{own}")
+}
+
+/// A body that the operation accepts from its owner.
+async fn crm_body_for(crm: &Crm, method: &str, path: &str) -> Option<Value> {
+    match method {
+        "POST" if path.ends_with("/company-memberships") => {
+            Some(json!({"companyId": crm.id("/companies", json!({"name": "Other"})).await}))
+        }
+        "POST" if path.ends_with("/activities") => Some(json!({"type": "call", "subject": "x"})),
+        "PATCH" if path.ends_with("/stage") => Some(json!({"stage": "contacted"})),
+        "POST" | "PATCH" => Some(json!({})),
+        _ => None,
+    }
+}
+
+#[tokio::test]
+async fn another_tenants_id_is_404_in_the_crm_too_and_a_malformed_one_400() {
+    let crm = Crm::new().await;
+    let stranger = crm.api.world.tenant(&[Scope::All]).await;
+    for (method, path, operation) in operations().into_iter().filter(|(_, p, _)| is_crm(p) && p.contains('{')) {
+        let own = own_crm_path(&crm, &path).await;
+        let body = crm_body_for(&crm, &method, &path).await;
+        let mine = named(&own, crm.api.me.entity_id);
+        let read = async || crm.api.get(&mine).await.text;
+        if !is_refusal(&operation) {
+            let before = read().await;
+            let theirs = named(&own, stranger.entity_id);
+            let answer = crm.api.send_as(&stranger.api_key, &method, &theirs, body.clone()).await;
+            let body_names_it = answer.status == 422 && answer.text.contains("companyId");
+            assert!(answer.status == 404 || body_names_it, "{method} {path} {}", answer.text);
+            assert_eq!(read().await, before, "{method} {path} changed something");
+            let answer = crm.api.send(&method, &mine, body.clone()).await;
+            assert!(answer.status.is_success(), "{method} {path} fails for its owner: {}", answer.text);
+        }
+        let malformed = path.split('/').map(|part| if part.starts_with('{') { "nonsense" } else { part });
+        let malformed = named(&malformed.collect::<Vec<_>>().join("/"), crm.api.me.entity_id);
+        let answer = crm.api.send(&method, &malformed, body).await;
+        assert_eq!(answer.status, 400, "{method} {path} {}", answer.text);
+    }
+}
+
+#[tokio::test]
+async fn every_operation_of_the_crm_asks_for_its_entity() {
+    let api = Api::new().await;
+    let stranger = api.world.tenant(&[Scope::All]).await;
+    for (method, path, _) in operations().into_iter().filter(|(_, p, _)| is_crm(p)) {
+        let path = with_some_id(&path);
+        let body = (method != "GET").then(|| json!({}));
+        for (path, status) in [
+            (path.clone(), 400),
+            (format!("{path}?entityId=nonsense"), 400),
+            (format!("{path}?entityId={}&entityId={NOTHING}", api.me.entity_id), 400),
+            (named(&path, stranger.entity_id), 403),
+        ] {
+            let answer = api.send(&method, &path, body.clone()).await;
+            assert_eq!(answer.status, status, "{method} {path} {}", answer.text);
+            assert!(answer.json()["error"].is_string(), "{method} {path} {}", answer.text);
+        }
+        if let Some(mut body) = body {
+            body["entityId"] = json!(stranger.entity_id);
+            assert_eq!(api.send(&method, &path, Some(body.clone())).await.status, 403, "{method} {path}");
+            assert_eq!(api.send(&method, &named(&path, api.me.entity_id), Some(body)).await.status, 400, "{method} {path}");
+        }
     }
 }
 
@@ -175,14 +290,15 @@ async fn a_blank_parameter_is_a_fault_unless_any_text_is_good() {
 async fn other_methods_are_405_and_unknown_fields_and_parameters_are_422() {
     let api = Api::new().await;
     for (method, path, operation) in operations().into_iter().filter(|(_, _, o)| !is_public(o)) {
-        let real = with_some_id(&path);
+        let real = named(&with_some_id(&path), api.me.entity_id);
         let put = api.send("PUT", &real, None).await;
         assert_eq!(put.status, 405, "{path}");
-        assert!(put.header("allow").unwrap().contains(&method), "{path}");
+        assert_eq!(put.header("allow").unwrap().contains(&method), !is_refusal(&operation), "{path}");
         if method == "GET" {
-            let answer = api.get(&format!("{real}?no_such_parameter=1")).await;
+            let joiner = if real.contains('?') { '&' } else { '?' };
+            let answer = api.get(&format!("{real}{joiner}no_such_parameter=1")).await;
             assert_eq!(answer.status, 422, "{path} {}", answer.text);
-            assert_eq!(answer.pointers(), ["?no_such_parameter"], "{path}");
+            assert!(answer.pointers().contains(&"?no_such_parameter".to_owned()), "{path} {}", answer.text);
         }
         if operation["requestBody"]["content"]["application/json"].is_object() {
             let answer = api.send(&method, &real, Some(json!({"no_such_field": 1}))).await;

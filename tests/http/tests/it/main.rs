@@ -3,6 +3,11 @@
 
 mod campaigns;
 mod coverage;
+mod crm_companies;
+mod crm_contacts;
+mod crm_merge;
+mod crm_process;
+mod crm_settings;
 mod events;
 mod idempotency;
 mod keys;

@@ -108,6 +108,9 @@ async fn http_samples_are_accepted() {
     for (name, event) in http_samples() {
         let (mut parts, body) = request(&name, &event).into_parts();
         parts.headers.insert("authorization", format!("Bearer {}", api.me.api_key).parse().unwrap());
+        // Samples of the CRM name an entity that is not the test's.
+        let own = parts.uri.to_string().replace("01939b1e-0d4c-7cc1-8a6f-2f5d0b1c9a01", &api.me.entity_id.to_string());
+        parts.uri = own.parse().unwrap();
         let answer = axle_testkit::call(&api.router, http::Request::from_parts(parts, body)).await;
         // A sample's id names nothing here; what is wrong with a request is found before or after that, but never 404.
         assert!(answer.status.is_success() || answer.status == 404, "{name}: {}", answer.text);

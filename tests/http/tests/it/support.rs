@@ -70,3 +70,60 @@ pub fn id(answer: &Answered) -> String {
     assert!(answer.status.is_success(), "{}", answer.text);
     answer.json()["id"].as_str().unwrap().to_owned()
 }
+
+/// The CRM of a tenant: every path with its `entityId`.
+pub struct Crm {
+    pub api: Api,
+}
+
+impl Crm {
+    pub async fn new() -> Self {
+        Self { api: Api::new().await }
+    }
+
+    fn path(&self, path: &str) -> String {
+        let joiner = if path.contains('?') { '&' } else { '?' };
+        format!("/api/crm{path}{joiner}entityId={}", self.api.me.entity_id)
+    }
+
+    pub async fn get(&self, path: &str) -> Answered {
+        self.api.get(&self.path(path)).await
+    }
+
+    /// A good answer's JSON.
+    pub async fn read(&self, path: &str) -> Value {
+        let answer = self.get(path).await;
+        assert_eq!(answer.status, 200, "{path} {}", answer.text);
+        answer.json()
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> Answered {
+        self.api.post(&self.path(path), body).await
+    }
+
+    /// Creates something and answers with it. Each is made a little later than the one before.
+    pub async fn made(&self, path: &str, body: Value) -> Value {
+        self.api.world.clock.advance_millis(3);
+        let answer = self.post(path, body).await;
+        assert_eq!(answer.status, 201, "{path} {}", answer.text);
+        answer.json()
+    }
+
+    /// Creates something and answers with its id.
+    pub async fn id(&self, path: &str, body: Value) -> String {
+        self.made(path, body).await["id"].as_str().unwrap().to_owned()
+    }
+
+    pub async fn patch(&self, path: &str, body: Value) -> Answered {
+        self.api.patch(&self.path(path), body).await
+    }
+
+    pub async fn delete(&self, path: &str) -> Answered {
+        self.api.send("DELETE", &self.path(path), None).await
+    }
+}
+
+/// One text field of each entry.
+pub fn each(list: &Value, field: &str) -> Vec<String> {
+    list.as_array().unwrap().iter().map(|entry| entry[field].as_str().unwrap_or_default().to_owned()).collect()
+}

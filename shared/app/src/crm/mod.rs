@@ -1,0 +1,18 @@
+//! The CRM: companies, the people in them, deals, and what is done with them.
+
+pub mod activities;
+pub mod companies;
+pub mod contacts;
+pub mod custom_fields;
+pub mod dashboard;
+pub mod deals;
+pub mod export;
+pub mod marketing_lists;
+pub mod memberships;
+pub mod merge;
+mod races;
+pub(crate) mod shared;
+pub mod stages;
+pub mod tasks;
+
+pub use shared::Numbered;
