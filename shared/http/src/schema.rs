@@ -76,11 +76,7 @@ fn find_malformed(schema: &Value, parts: &Value, value: &Value, at: &str, places
         find_malformed(branch, parts, value, at, places);
     }
     match value {
-        Value::String(text) if schema["format"] == "uuid" => {
-            if text.parse::<EntityId>().is_err() {
-                places.push(at.to_owned());
-            }
-        }
+        Value::String(text) if schema["format"] == "uuid" && text.parse::<EntityId>().is_err() => places.push(at.to_owned()),
         Value::Array(entries) => {
             for (i, entry) in entries.iter().enumerate() {
                 find_malformed(&schema["items"], parts, entry, &format!("{at}/{i}"), places);
