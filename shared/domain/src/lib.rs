@@ -5,6 +5,7 @@
 pub mod actor;
 pub mod address;
 pub mod campaign;
+pub mod communication;
 pub mod csv;
 pub mod event;
 pub mod fault;
