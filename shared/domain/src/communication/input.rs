@@ -39,6 +39,7 @@ const HEADERS: [&str; 9] = [
 /// Which engagements of this message are measured; neither by default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schema(as = MessageTrack)]
 pub struct Track {
     pub opens: bool,
     pub clicks: bool,
