@@ -12,6 +12,7 @@ pub mod fault;
 pub mod id;
 pub mod identity;
 pub mod lead;
+pub mod mail;
 pub mod merge;
 pub mod money;
 pub mod rate;
