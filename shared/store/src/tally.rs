@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use axle_domain::EntityId;
+use axle_domain::{EntityId, Time};
 
 use crate::error::Result;
 use crate::item::Item;
@@ -27,12 +27,21 @@ impl Tx<'_> {
     /// Adds `deltas` to the numbers of `board`, in the shard of `subject` (the UUID of what is counted). Two write units.
     /// One call a board and subject in a transaction; deltas of 0 are left out, and with none left nothing is written.
     pub fn tally(&mut self, entity: EntityId, board: &str, subject: u128, deltas: &[(&str, i64)]) {
+        self.tally_until(entity, board, subject, deltas, None);
+    }
+
+    /// The same on a board that nobody asks for after a time, such as one an hour, and that goes then.
+    pub fn tally_until(&mut self, entity: EntityId, board: &str, subject: u128, deltas: &[(&str, i64)], expires: Option<Time>) {
         let deltas: Vec<_> = deltas.iter().filter(|(_, by)| *by != 0).collect();
         if deltas.is_empty() {
             return;
         }
         let adds: Vec<String> = (0..deltas.len()).map(|i| format!("#n{i} :n{i}")).collect();
-        let mut update = Update::new(format!("ADD {} SET #type = :type", adds.join(", ")));
+        let end = if expires.is_some() { ", expires_at = :expires" } else { "" };
+        let mut update = Update::new(format!("ADD {} SET #type = :type{end}", adds.join(", ")));
+        if let Some(at) = expires {
+            update.values.insert(":expires".to_owned(), AttributeValue::N(at.secs().to_string()));
+        }
         update.names.insert("#type".to_owned(), "type".to_owned());
         update.values.insert(":type".to_owned(), AttributeValue::S("tally".to_owned()));
         for (i, (name, by)) in deltas.into_iter().enumerate() {

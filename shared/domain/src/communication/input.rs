@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use super::{Category, MessageChannel};
 use crate::address::{Email, Phone};
+use crate::mail::{Header, MessageId};
 use crate::webhook::{EndpointUrl, NetworkPolicy};
 use crate::{CampaignId, ContactId, Faults, Input, LeadId, SendingIdentityId, Time};
 
@@ -23,18 +24,8 @@ const HEADERS_MAX: usize = 20;
 /// Days that a message can be scheduled ahead.
 const AHEAD_DAYS: i64 = 365;
 
-/// Headers that tenants may set; the others are ours, or would send the message elsewhere or make it another one.
-const HEADERS: [&str; 9] = [
-    "reply-to",
-    "in-reply-to",
-    "references",
-    "importance",
-    "priority",
-    "auto-submitted",
-    "precedence",
-    "keywords",
-    "organization",
-];
+/// Headers that name other messages and addresses: read, so that replies stay in their thread.
+const THREADING: [&str; 3] = ["reply-to", "in-reply-to", "references"];
 
 /// Which engagements of this message are measured; neither by default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -83,7 +74,8 @@ pub struct CommunicationInput {
     /// Now, if absent; a year ahead at most. A sending window can make it later.
     #[serde(default)]
     pub send_at: Option<Time>,
-    /// `Reply-To`, `In-Reply-To`, `References`, `Importance`, `Priority`, `Auto-Submitted`, `Precedence`, `Keywords`, `Organization` and any `X-` header.
+    /// E-mail only, 20 at most. `Reply-To`, `In-Reply-To`, `References` and headers of your own; those that say who sends what to whom are
+    /// set for you.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schema(example = json!({"X-Order": "4711"}))]
     pub headers: BTreeMap<String, String>,
@@ -171,26 +163,22 @@ impl CommunicationInput {
     }
 
     fn check_headers(&self, faults: &mut Faults) {
-        if self.channel == MessageChannel::Sms && !self.headers.is_empty() {
-            faults.add("/headers", "are not a part of an SMS");
+        if self.channel != MessageChannel::Email && !self.headers.is_empty() {
+            faults.add("/headers", "are for e-mail only");
         }
         faults.count("/headers", self.headers.len(), HEADERS_MAX);
         for (name, value) in &self.headers {
             let pointer = format!("/headers/{}", name.replace('~', "~0").replace('/', "~1"));
             let lower = name.to_ascii_lowercase();
-            // RFC 5322: printable ASCII but for the colon.
-            let is_name = (1..=76).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_graphic() && b != b':');
-            // Ours, and those by which SES is told what to do.
-            let reserved = lower.starts_with("x-ses-") || lower.starts_with("x-axle-");
-            if !is_name {
-                faults.add(&pointer, "is not the name of a header");
-            } else if reserved || !(HEADERS.contains(&lower.as_str()) || lower.starts_with("x-") && lower.len() > 2) {
-                faults.add(&pointer, "is not a header that can be set; those with X- in front and a few others are");
-            }
             faults.text(&pointer, value, 0, 900);
             check_header_text(&pointer, value, faults);
-            if lower == "reply-to" && Email::parse(value).is_err() {
-                faults.add(&pointer, "must be one e-mail address");
+            match lower.as_str() {
+                "reply-to" if Email::parse(value).is_err() => faults.add(&pointer, "must be one e-mail address"),
+                "in-reply-to" | "references" if MessageId::list(value).is_empty() => {
+                    faults.add(&pointer, "must name messages, such as <id@example.com>");
+                }
+                lower if THREADING.contains(&lower) => {}
+                _ => drop(faults.take(&pointer, Header::parse(name, value))),
             }
         }
     }
@@ -326,7 +314,6 @@ mod tests {
             "Message-ID",
             "List-Unsubscribe",
             "DKIM-Signature",
-            "X-",
             "X-SES-CONFIGURATION-SET",
             "a b",
             "",

@@ -5,7 +5,7 @@ mod input;
 mod plan;
 mod retry;
 
-pub use identity::{Credentials, IdentityInput, IdentityKind, IdentitySettings, IdentityStatus, SmtpTls, Warmup};
+pub use identity::{IdentityInput, IdentitySettings, IdentityStatus, Warmup};
 pub use input::{CommunicationInput, Recipient, SuppressionInput, Track, check_header_text};
 pub use plan::{allowance, day_of, next_allowed, start_of_day};
 pub use retry::{MAX_ATTEMPTS, retry_wait};
@@ -116,8 +116,10 @@ impl CommunicationStatus {
         match self {
             Pending => matches!(next, Processing | Cancelled | Failed | Suppressed),
             Processing => matches!(next, Pending | Sent | Failed | Suppressed),
-            // By hand only: whoever retries a message of unknown outcome takes the risk that it arrives twice.
-            Failed | Suppressed => matches!(next, Pending),
+            // To pending by hand only: whoever retries a message of unknown outcome takes the risk that it arrives twice. To sent
+            // when the provider tells that it had taken it.
+            Failed => matches!(next, Pending | Sent),
+            Suppressed => matches!(next, Pending),
             Sent | Cancelled => false,
         }
     }
@@ -133,7 +135,7 @@ mod tests {
             assert!(CommunicationStatus::ALL.iter().all(|next| !end.may_become(*next)));
         }
         assert!(!Processing.may_become(Cancelled), "the provider may have it already");
-        assert!(Failed.may_become(Pending) && !Failed.may_become(Sent));
+        assert!(Failed.may_become(Pending) && Failed.may_become(Sent) && !Suppressed.may_become(Sent));
         assert!(CommunicationStatus::ALL.iter().all(|s| !s.may_become(*s)));
     }
 

@@ -1,0 +1,48 @@
+//! Whom a message goes to.
+
+use axle_domain::communication::{CommunicationInput, MessageChannel, Recipient};
+use axle_domain::{Faults, LeadId};
+use axle_store::leads::Slot;
+
+use crate::context::{App, Ctx};
+use crate::error::Result;
+
+/// A recipient with an address for the message's channel.
+#[derive(Clone, Debug)]
+pub(super) struct Resolved {
+    pub(super) to: String,
+    pub(super) name: Option<String>,
+    pub(super) timezone: Option<String>,
+}
+
+/// Finds the address, or notes why there is none.
+pub(super) async fn resolve(app: &App, ctx: &Ctx, input: &CommunicationInput, faults: &mut Faults) -> Result<Option<Resolved>> {
+    match input.recipient(app.config().network, faults) {
+        Some(Recipient::Address(to)) => Ok(Some(Resolved { to, name: None, timezone: None })),
+        Some(Recipient::Lead(id)) => lead(app, ctx, id, input.channel, faults).await,
+        Some(Recipient::Contact(_)) => {
+            faults.add("/contact_id", "no contact has this id");
+            Ok(None)
+        }
+        None => Ok(None),
+    }
+}
+
+async fn lead(app: &App, ctx: &Ctx, id: LeadId, channel: MessageChannel, faults: &mut Faults) -> Result<Option<Resolved>> {
+    let Slot::Lead(lead) = app.table().await.slot(ctx.entity_id, id).await? else {
+        faults.add("/lead_id", "no lead has this id");
+        return Ok(None);
+    };
+    let profile = lead.value.profile;
+    let to = match channel {
+        MessageChannel::Email => profile.email.map(String::from),
+        MessageChannel::Sms => profile.phone.map(String::from),
+        MessageChannel::Webhook => None,
+    };
+    let Some(to) = to else {
+        faults.add("/lead_id", "the lead has no address for this channel");
+        return Ok(None);
+    };
+    let names = [profile.first_name, profile.last_name].into_iter().flatten().collect::<Vec<_>>().join(" ");
+    Ok(Some(Resolved { to, name: Some(names).filter(|name| !name.is_empty()), timezone: profile.timezone }))
+}
