@@ -2,8 +2,19 @@
 //!
 //! Everything here is pure: keys, times and received bytes are arguments.
 
+mod access;
+mod content;
 mod credentials;
 mod header;
+mod html;
+mod page;
+mod text;
+mod ticket;
 
+pub use access::{Access, MachineReason, SWEEP_MS, TOO_SOON_MS, is_prefetch_header, swept};
+pub use content::{Content, Links, MAX_LINKS, Prepared, prepare};
 pub use credentials::{Credentials, IdentityKind, OAuthCredentials, Secret, SmtpCredentials, SmtpTls};
 pub use header::{Header, HeaderFault, HeaderText, ListUnsubscribe, MAX_HEADER_TEXT, MAX_HEADERS, Mailbox, MessageId};
+pub use page::{OPEN_PIXEL, OPEN_PIXEL_TYPE, PAGE_POLICY, broken_link_page, message_page, unsubscribe_page, unsubscribed_page};
+pub use text::{html_from_text, text_from_html};
+pub use ticket::{CLICK_PATH, LinkKey, OPEN_PATH, Purpose, Ticket, UNSUBSCRIBE_PATH};
