@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use axle_domain::identity::{Plan, ScopeSet};
+use axle_domain::mail::{LinkKey, Mailbox};
 use axle_domain::rate::Limits;
 use axle_domain::webhook::{NetworkPolicy, Schedule};
-use axle_domain::mail::Mailbox;
 use axle_domain::{Actor, EntityId, Time, TraceId, UserId};
 use axle_providers::Lazy;
 use axle_providers::mail::Sender;
@@ -83,6 +83,8 @@ struct Derived {
     cursors: CursorKey,
     /// Hashes addresses on suppression lists.
     addresses: Vec<u8>,
+    /// Signs links in messages.
+    links: LinkKey,
 }
 
 fn derive(secret: &[u8], purpose: &str) -> Vec<u8> {
@@ -147,6 +149,7 @@ impl App {
                 pepper: derive(secret, "api-key-pepper"),
                 cursors: CursorKey::new(&derive(secret, "cursors")),
                 addresses: derive(secret, "suppressed addresses"),
+                links: LinkKey::derive(secret),
             })
         };
         self.derived.get_or_try_init(make).await
@@ -160,6 +163,10 @@ impl App {
     pub(crate) async fn address_hash(&self, entity: EntityId, address: &str) -> Result<String> {
         let hash = derive(&self.derived().await?.addresses, &format!("{entity}/{address}"));
         Ok(hash.iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    pub(crate) async fn link_key(&self) -> Result<&LinkKey> {
+        Ok(&self.derived().await?.links)
     }
 
     async fn cursor_key(&self) -> Result<&CursorKey> {

@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use axle_domain::{DeliveryId, Time};
+use axle_domain::{CommunicationId, DeliveryId, Time};
 use axle_providers::queue::Message;
 use axle_store::Record;
+use axle_store::communications::{CommunicationRecord, OutboxJob};
 use axle_store::deliveries::{DeliverJob, DeliveryRecord, Due};
 
 use crate::context::App;
@@ -53,21 +54,32 @@ pub async fn sweep(app: &App, deadline: Instant) -> Result<Swept> {
 
 /// Sends the messages of a page.
 async fn send(app: &App, due: &[Due], before: Time) -> Result<u64> {
-    let mut deliveries = Vec::new();
+    let (mut deliveries, mut communications) = (Vec::new(), Vec::new());
     for entry in due {
         match entry.kind.as_str() {
             DeliveryRecord::TYPE => deliveries.push(deliver_message(entry)?),
+            CommunicationRecord::TYPE => communications.push(outbox_message(entry)?),
             other => tracing::error!(kind = other, due_before = %before, "nobody does what is due"),
         }
     }
-    let count = deliveries.len() as u64;
-    let sent = app.deliver_queue().send_batch(deliveries).await;
-    sent.map_err(|e| Error::Unavailable(e.to_string()))?;
+    let count = (deliveries.len() + communications.len()) as u64;
+    // One queue's failure must not keep the other's from being sent.
+    let sent = [
+        app.deliver_queue().send_batch(deliveries).await.map_err(|e| Error::Unavailable(e.to_string())),
+        app.outbox_queue().send_batch(communications).await.map_err(|e| Error::Unavailable(e.to_string())),
+    ];
+    sent.into_iter().collect::<Result<Vec<()>>>()?;
     Ok(count)
 }
 
 fn deliver_message(entry: &Due) -> Result<Message> {
     let job = DeliverJob { entity_id: entry.entity_id, delivery_id: DeliveryId::from_uuid(entry.id) };
+    let body = serde_json::to_string(&job).map_err(|e| Error::Internal(e.to_string()))?;
+    Ok(Message::now(body))
+}
+
+fn outbox_message(entry: &Due) -> Result<Message> {
+    let job = OutboxJob { entity_id: entry.entity_id, communication_id: CommunicationId::from_uuid(entry.id) };
     let body = serde_json::to_string(&job).map_err(|e| Error::Internal(e.to_string()))?;
     Ok(Message::now(body))
 }

@@ -354,6 +354,11 @@ impl Tx<'_> {
         self.tally(record.entity_id, BOARD, record.id.uuid().as_u128(), &deltas);
     }
 
+    /// Makes a message be found by its Message-ID. A provider that gives one id twice (it never should) leads to the later message.
+    pub fn put_message_ref(&mut self, reference: &MessageRef) {
+        self.put_if("message reference", reference, "attribute_not_exists(pk) OR attribute_exists(pk)", Vec::new());
+    }
+
     /// Counts a message as sent in the minute of `at`.
     pub fn count_sent(&mut self, record: &CommunicationRecord, at: Time) {
         let expires = Some(at.plus_secs(RATE_HOURS * 3_600));

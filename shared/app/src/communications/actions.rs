@@ -29,7 +29,12 @@ pub async fn get(app: &App, ctx: &Ctx, id: CommunicationId) -> Result<(Versioned
 }
 
 /// A page of messages, newest first.
-pub async fn list(app: &App, ctx: &Ctx, query: CommunicationQuery, page: PageRequest) -> Result<Paged<Versioned<CommunicationRecord>>> {
+pub async fn list(
+    app: &App,
+    ctx: &Ctx,
+    query: CommunicationQuery,
+    page: PageRequest,
+) -> Result<Paged<Versioned<CommunicationRecord>>> {
     let name = format!("communications?{query:?}");
     let after = ctx.open_cursor(app, &name, page.cursor.as_deref()).await?;
     let (items, next) = app.table().await.communications(ctx.entity_id, &query, after.as_deref(), page.limit, ctx.now).await?;
@@ -40,7 +45,12 @@ pub async fn list(app: &App, ctx: &Ctx, query: CommunicationQuery, page: PageReq
 ///
 /// # Errors
 /// [`Error::Conflict`] once a worker has it.
-pub async fn cancel(app: &App, ctx: &Ctx, id: CommunicationId, answer: impl Fn(&CommunicationRecord) -> Result<Answer>) -> Result<Answer> {
+pub async fn cancel(
+    app: &App,
+    ctx: &Ctx,
+    id: CommunicationId,
+    answer: impl Fn(&CommunicationRecord) -> Result<Answer>,
+) -> Result<Answer> {
     for _ in 0..RACES {
         let Versioned { value: mut record, version } = find(app, ctx, id).await?;
         let from = record.status;
@@ -55,7 +65,10 @@ pub async fn cancel(app: &App, ctx: &Ctx, id: CommunicationId, answer: impl Fn(&
         let mut tx = app.table().await.tx();
         tx.replace("message", &record, version);
         tx.count_communication(&record, Some(from));
-        tx.emit(&super::event(&record, EventType::CommunicationCancelled, ctx.actor.clone(), ctx.now, json!({})), app.config().event_retention_days);
+        tx.emit(
+            &super::event(&record, EventType::CommunicationCancelled, ctx.actor.clone(), ctx.now, json!({})),
+            app.config().event_retention_days,
+        );
         ctx.keep(&mut tx, &made);
         match tx.commit().await {
             Ok(()) => {
@@ -73,7 +86,12 @@ pub async fn cancel(app: &App, ctx: &Ctx, id: CommunicationId, answer: impl Fn(&
 ///
 /// # Errors
 /// [`Error::Conflict`] unless it failed or was suppressed.
-pub async fn retry(app: &App, ctx: &Ctx, id: CommunicationId, answer: impl Fn(&CommunicationRecord) -> Result<Answer>) -> Result<Answer> {
+pub async fn retry(
+    app: &App,
+    ctx: &Ctx,
+    id: CommunicationId,
+    answer: impl Fn(&CommunicationRecord) -> Result<Answer>,
+) -> Result<Answer> {
     for _ in 0..RACES {
         let Versioned { value: mut record, version } = find(app, ctx, id).await?;
         let from = record.status;
@@ -88,7 +106,8 @@ pub async fn retry(app: &App, ctx: &Ctx, id: CommunicationId, answer: impl Fn(&C
         record.outcome_unknown = false;
         record.updated_at = ctx.now;
         let made = answer(&record)?;
-        let nudge = NudgeRecord { entity_id: ctx.entity_id, id: v7_at(ctx.now, entropy()), communication_id: id, created_at: ctx.now };
+        let nudge =
+            NudgeRecord { entity_id: ctx.entity_id, id: v7_at(ctx.now, entropy()), communication_id: id, created_at: ctx.now };
         let mut tx = app.table().await.tx();
         tx.replace("message", &record, version);
         tx.create("nudge", &nudge);

@@ -13,8 +13,11 @@ pub mod send;
 mod suppressions;
 
 pub use actions::{cancel, get, list, retry};
-pub use identities::{MAX_IDENTITIES, Verified, create_identity, delete_identity, get_identity, identities, patch_identity, verify_identity};
-pub use outbox::{Throughput, OutboxStatus, outbox};
+pub use identities::{
+    MAX_IDENTITIES, Verified, confirm_identity, create_identity, delete_identity, get_identity, identities, patch_identity,
+    verify_identity,
+};
+pub use outbox::{OutboxStatus, Throughput, outbox};
 pub use queue::{Prepared, prepare, queue};
 pub use suppressions::{list as suppressions, remove as unsuppress, suppress};
 

@@ -42,7 +42,8 @@ pub async fn outbox(app: &App, ctx: &Ctx) -> Result<OutboxStatus> {
         table.sent_lately(ctx.entity_id, ctx.now, MINUTES).await?,
         table.oldest_waiting(ctx.entity_id).await?,
     );
-    let counts = CommunicationStatus::ALL.iter().map(|status| (status.as_str(), numbers.get(status.as_str()).copied().unwrap_or(0)));
+    let counts =
+        CommunicationStatus::ALL.iter().map(|status| (status.as_str(), numbers.get(status.as_str()).copied().unwrap_or(0)));
     let window_seconds = (MINUTES - 1) * 60 + ctx.now.secs().rem_euclid(60) + 1;
     let rate = |secs: i64| (sent * secs * 100 / window_seconds) as f64 / 100.0;
     Ok(OutboxStatus {

@@ -17,7 +17,12 @@ use crate::{PageRequest, Paged};
 ///
 /// # Errors
 /// [`Error::Invalid`]
-pub async fn suppress(app: &App, ctx: &Ctx, input: SuppressionInput, answer: impl Fn(&SuppressionRecord) -> Result<Answer>) -> Result<Answer> {
+pub async fn suppress(
+    app: &App,
+    ctx: &Ctx,
+    input: SuppressionInput,
+    answer: impl Fn(&SuppressionRecord) -> Result<Answer>,
+) -> Result<Answer> {
     let mut faults = Faults::new();
     input.note_faults(&mut faults);
     faults.check().map_err(Error::Invalid)?;
@@ -33,7 +38,8 @@ pub async fn suppress(app: &App, ctx: &Ctx, input: SuppressionInput, answer: imp
         Ok(()) => Ok(made),
         Err(CommitError::Condition { label: "suppression", .. }) => {
             let known = table.suppression(ctx.entity_id, &record.id, ctx.now).await?;
-            let known = known.ok_or_else(|| Error::Conflict("the address was taken off the list at the same moment; try again".to_owned()))?;
+            let known = known
+                .ok_or_else(|| Error::Conflict("the address was taken off the list at the same moment; try again".to_owned()))?;
             answer(&known.value)
         }
         Err(e) => Err(e.into()),
@@ -97,5 +103,12 @@ pub async fn remove(app: &App, ctx: &Ctx, address: &str) -> Result<()> {
 /// Says that a person asked for no more messages.
 pub(super) fn unsubscribed_event(ctx: &Ctx, record: &SuppressionRecord, channel: &str) -> Event {
     let data = json!({"channel": channel, "origin": record.origin.as_str()});
-    Event::new(EventType::ContactUnsubscribed, ctx.entity_id, ctx.now, ctx.actor.clone(), Subject::new("suppression", &record.id), data)
+    Event::new(
+        EventType::ContactUnsubscribed,
+        ctx.entity_id,
+        ctx.now,
+        ctx.actor.clone(),
+        Subject::new("suppression", &record.id),
+        data,
+    )
 }
