@@ -103,7 +103,7 @@ impl Capture {
         }
         state.sent.push(captured);
         let id = format!("captured-{}", state.sent.len());
-        Ok(Accepted { provider, provider_message_id: Some(id), message_id: None })
+        Ok(Accepted { provider, provider_message_id: Some(id), message_id: None, renewed: None })
     }
 }
 
