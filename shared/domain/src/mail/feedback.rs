@@ -217,7 +217,8 @@ impl Feedback {
             let value = mail.tags.get(name)?;
             value.as_str().or_else(|| value.as_array()?.first()?.as_str())
         };
-        let (entity_id, communication_id) = (tag("entity_id").and_then(|id| id.parse().ok()), tag("communication_id").and_then(|id| id.parse().ok()));
+        let (entity_id, communication_id) =
+            (tag("entity_id").and_then(|id| id.parse().ok()), tag("communication_id").and_then(|id| id.parse().ok()));
         let (ses_message_id, sent) = (mail.message_id.clone(), mail.timestamp);
         let (at, kind) = report.kind();
         Ok(Self { ses_message_id, entity_id, communication_id, at: at.unwrap_or(sent), kind })
@@ -255,7 +256,9 @@ impl Bounce {
         let recipients = recipients.map(|recipient| Bounced {
             address: recipient.email_address,
             status: recipient.status,
-            diagnostic: recipient.diagnostic_code.or_else(|| (self.bounce_sub_type != "General").then(|| self.bounce_sub_type.clone())),
+            diagnostic: recipient
+                .diagnostic_code
+                .or_else(|| (self.bounce_sub_type != "General").then(|| self.bounce_sub_type.clone())),
         });
         FeedbackKind::Bounce { hard, recipients: recipients.collect(), feedback_id: self.feedback_id }
     }
@@ -264,7 +267,8 @@ impl Bounce {
 impl Received {
     fn of(self, content: Option<String>) -> Receipt {
         let passed = |verdict: &Verdict| verdict.status == "PASS";
-        let stored = self.action.bucket_name.zip(self.action.object_key).filter(|(bucket, key)| !bucket.is_empty() && !key.is_empty());
+        let stored =
+            self.action.bucket_name.zip(self.action.object_key).filter(|(bucket, key)| !bucket.is_empty() && !key.is_empty());
         let is_base64 = self.action.encoding.as_deref().is_some_and(|encoding| encoding.eq_ignore_ascii_case("BASE64"));
         let mail = match (content, stored) {
             (Some(text), _) if is_base64 => STANDARD.decode(text).map_or(ReceivedMail::Absent, ReceivedMail::Inline),
