@@ -11,6 +11,7 @@ import email
 import email.message
 import email.policy
 import secrets
+import socket
 import threading
 
 from aiosmtpd.controller import Controller
@@ -40,6 +41,13 @@ class Envelope:
         return [defect for thing in parts + headers for defect in thing.defects]
 
 
+def free_port() -> int:
+    """The controller wants to know its port beforehand."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 class Mailbox:
     def __init__(self) -> None:
         self.username, self.password = "axle", secrets.token_urlsafe(16)
@@ -49,7 +57,7 @@ class Mailbox:
         self._controller = Controller(
             self,
             hostname="127.0.0.1",
-            port=0,
+            port=free_port(),
             authenticator=self._authenticate,
             auth_required=True,
             auth_require_tls=False,
@@ -64,7 +72,7 @@ class Mailbox:
 
     @property
     def credentials(self) -> dict:
-        port = self._controller.server.sockets[0].getsockname()[1]
+        port = self._controller.port
         return {"host": "127.0.0.1", "port": port, "username": self.username, "password": self.password, "tls": "none"}
 
     @property
