@@ -225,3 +225,83 @@ fn text(faults: &mut Faults, pointer: &str, value: &str) {
         faults.add(pointer, format!("must have 1 to {MAX_SECRET} bytes without control characters"));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use rstest::rstest;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn read(kind: IdentityKind, value: Value, policy: NetworkPolicy) -> Result<Credentials, Vec<String>> {
+        let mut faults = Faults::new();
+        let read = Credentials::read(kind, &value, policy, &mut faults);
+        read.ok_or(faults.iter().map(|fault| fault.pointer.clone()).collect())
+    }
+
+    fn smtp(changes: Value) -> Value {
+        let mut smtp = json!({ "host": "smtp.example.com", "port": 587, "username": "u", "password": "p", "tls": "starttls" });
+        smtp.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        smtp
+    }
+
+    #[rstest]
+    #[case(json!({}), &[])]
+    #[case(json!({ "username": null, "password": null }), &[])]
+    #[case(json!({ "host": "localhost" }), &["/credentials/host"])]
+    #[case(json!({ "host": "10.0.0.1" }), &["/credentials/host"])]
+    #[case(json!({ "host": "::1" }), &["/credentials/host"])]
+    #[case(json!({ "host": "mail.internal" }), &["/credentials/host"])]
+    #[case(json!({ "host": "smtp.example.com/x" }), &["/credentials/host"])]
+    #[case(json!({ "host": "u@smtp.example.com" }), &["/credentials/host"])]
+    #[case(json!({ "host": "smtp.example.com:25" }), &["/credentials/host"])]
+    #[case(json!({ "host": "" }), &["/credentials/host"])]
+    #[case(json!({ "port": 25 }), &["/credentials/port"])]
+    #[case(json!({ "port": 0, "tls": "none" }), &["/credentials/port", "/credentials/tls"])]
+    #[case(json!({ "password": null }), &["/credentials/password"])]
+    #[case(json!({ "username": null }), &["/credentials/username"])]
+    #[case(json!({ "password": "a\r\nb" }), &["/credentials/password"])]
+    #[case(json!({ "port": 70_000 }), &["/credentials"])]
+    #[case(json!({ "tls": "ssl" }), &["/credentials"])]
+    #[case(json!({ "extra": 1 }), &["/credentials"])]
+    fn smtp_faults(#[case] changes: Value, #[case] expected: &[&str]) {
+        let faults = read(IdentityKind::Smtp, smtp(changes), NetworkPolicy::PUBLIC_ONLY).err().unwrap_or_default();
+        assert_eq!(faults, expected);
+    }
+
+    #[test]
+    fn local_servers_are_for_local_deployments() {
+        let local = smtp(json!({ "host": "127.0.0.1", "port": 25, "tls": "none" }));
+        assert!(read(IdentityKind::Smtp, local, NetworkPolicy::WITH_LOCAL).is_ok());
+    }
+
+    #[test]
+    fn what_was_sealed_opens_for_its_kind_only() {
+        let oauth = json!({ "client_id": "c", "client_secret": "s1", "refresh_token": "r1" });
+        for (kind, value) in [
+            (IdentityKind::Ses, Value::Null),
+            (IdentityKind::Smtp, smtp(json!({}))),
+            (IdentityKind::Gmail, oauth.clone()),
+            (IdentityKind::Outlook, oauth),
+        ] {
+            let credentials = read(kind, value, NetworkPolicy::PUBLIC_ONLY).unwrap();
+            let json = credentials.to_json();
+            assert_eq!((Credentials::open(kind, json.reveal()), credentials.kind()), (Some(credentials.clone()), kind));
+            let shown = format!("{credentials:?} {json:?}");
+            assert!(!shown.contains("\"p\"") && !shown.contains("s1") && !shown.contains("r1"), "{shown}");
+        }
+        assert_eq!(Credentials::open(IdentityKind::Gmail, smtp(json!({})).to_string().as_str()), None);
+        assert_eq!(Credentials::open(IdentityKind::Smtp, "null"), None);
+    }
+
+    #[test]
+    fn others_have_their_own_form() {
+        let policy = NetworkPolicy::PUBLIC_ONLY;
+        assert_eq!(read(IdentityKind::Ses, smtp(json!({})), policy), Err(vec!["/credentials".into()]));
+        assert_eq!(read(IdentityKind::Ses, json!({}), policy), Ok(Credentials::Ses));
+        assert_eq!(read(IdentityKind::Gmail, Value::Null, policy), Err(vec!["/credentials".into()]));
+        let empty = json!({ "client_id": "", "client_secret": "s", "refresh_token": "r" });
+        assert_eq!(read(IdentityKind::Outlook, empty, policy), Err(vec!["/credentials/client_id".into()]));
+    }
+}

@@ -286,3 +286,79 @@ impl ListUnsubscribe {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use proptest::prelude::*;
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("X-Campaign", "spring", Ok(()))]
+    #[case("X_Own", " blanks around ", Ok(()))]
+    #[case("Importance", "", Ok(()))]
+    #[case("X-Campaign", "a\r\nBcc: x@y.example", Err(HeaderFault::Control))]
+    #[case("X-Campaign", "a\u{2028}b", Err(HeaderFault::Control))]
+    #[case("Bcc", "x@y.example", Err(HeaderFault::Reserved))]
+    #[case("FROM", "x@y.example", Err(HeaderFault::Reserved))]
+    #[case("List-Unsubscribe-Post", "x", Err(HeaderFault::Reserved))]
+    #[case("Content-Type", "text/html", Err(HeaderFault::Reserved))]
+    #[case("X-SES-Configuration-Set", "x", Err(HeaderFault::Reserved))]
+    #[case("X Campaign", "a", Err(HeaderFault::Name))]
+    #[case("X:Y", "a", Err(HeaderFault::Name))]
+    #[case("X\r\nBcc", "a", Err(HeaderFault::Name))]
+    #[case("", "a", Err(HeaderFault::Name))]
+    #[case("-X", "a", Err(HeaderFault::Name))]
+    fn headers(#[case] name: &str, #[case] value: &str, #[case] expected: Result<(), HeaderFault>) {
+        assert_eq!(Header::parse(name, value).map(|_| ()), expected, "{name}: {value:?}");
+    }
+
+    #[rstest]
+    #[case("<a@b.example>", Ok("a@b.example"))]
+    #[case(" a@b.example ", Ok("a@b.example"))]
+    #[case("<CAF=x+1.2@mail.gmail.com>", Ok("CAF=x+1.2@mail.gmail.com"))]
+    #[case("<a b@c>", Err(HeaderFault::MessageId))]
+    #[case("<a@b>\r\nBcc: x", Err(HeaderFault::MessageId))]
+    #[case("<a@b", Err(HeaderFault::MessageId))]
+    #[case("nobody", Err(HeaderFault::MessageId))]
+    #[case("@x", Err(HeaderFault::MessageId))]
+    fn message_ids(#[case] text: &str, #[case] expected: Result<&str, HeaderFault>) {
+        assert_eq!(text.parse::<MessageId>().as_ref().map(MessageId::as_str).map_err(|fault| *fault), expected);
+    }
+
+    #[test]
+    fn ids_of_ours_and_of_ses() {
+        let id = MessageId::of("01939b1e", &Email::parse("anna@Example.com").unwrap());
+        assert_eq!(id.to_string(), "<01939b1e@example.com>");
+        assert_eq!(MessageId::of_ses("0100-x", "us-east-1").unwrap().as_str(), "0100-x@email.amazonses.com");
+        assert_eq!(MessageId::of_ses("0102-x", "eu-west-1").unwrap().as_str(), "0102-x@eu-west-1.amazonses.com");
+        let list = MessageId::list("<a@x>\r\n\t<b@x> junk <c@x><d@x>, <e@x>");
+        assert_eq!(list.iter().map(MessageId::as_str).collect::<Vec<_>>(), ["a@x", "b@x", "c@x", "d@x", "e@x"]);
+    }
+
+    #[test]
+    fn unsubscribe_values_cannot_be_broken_out_of() {
+        let url = url::Url::parse("https://x.example/a,b?c=<d>").unwrap();
+        let address = Email::parse("in+1&?@x.example").unwrap();
+        let value = ListUnsubscribe::new(&url, Some((&address, "a b&c"))).value();
+        assert_eq!(value, "<https://x.example/a%2Cb?c=%3Cd%3E>, <mailto:in+1%26%3F@x.example?subject=a%20b%26c>");
+        assert_eq!(ListUnsubscribe::new(&url, None).value(), "<https://x.example/a%2Cb?c=%3Cd%3E>");
+    }
+
+    proptest! {
+        #[test]
+        fn clean_text_is_always_one_line_that_parses(text in "[\\PC\r\n\t\u{2028}\u{202e}]{0,1200}") {
+            let clean = HeaderText::clean(&text);
+            prop_assert_eq!(HeaderText::parse(clean.as_str()), Ok(clean));
+        }
+
+        #[test]
+        fn stored_forms_are_read_back(value in "\\PC{0,40}") {
+            let header = Header::parse("X-Own", &value).unwrap();
+            let json = serde_json::to_string(&header).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Header>(&json).unwrap(), header);
+        }
+    }
+}

@@ -13,7 +13,7 @@ use super::{Accepted, Account, OutgoingEmail, OutgoingPost, OutgoingSms, Provide
 /// Something that would have gone out.
 #[derive(Clone, Debug)]
 pub enum Captured {
-    Email { account: Account, message: OutgoingEmail },
+    Email { account: Account, message: Box<OutgoingEmail> },
     Sms(OutgoingSms),
     Post(OutgoingPost),
 }
@@ -68,7 +68,7 @@ impl Capture {
 
     /// The accepted e-mails, in order.
     pub fn emails(&self) -> Vec<OutgoingEmail> {
-        let email = |captured| if let Captured::Email { message, .. } = captured { Some(message) } else { None };
+        let email = |captured| if let Captured::Email { message, .. } = captured { Some(*message) } else { None };
         self.sent().into_iter().filter_map(email).collect()
     }
 
@@ -103,7 +103,7 @@ impl Capture {
         }
         state.sent.push(captured);
         let id = format!("captured-{}", state.sent.len());
-        Ok(Accepted { provider, provider_message_id: Some(id), message_id: None })
+        Ok(Accepted { provider, provider_message_id: Some(id), message_id: None, renewed: None })
     }
 }
 
@@ -116,7 +116,7 @@ impl Sender for Capture {
             IdentityKind::Gmail => Provider::Gmail,
             IdentityKind::Outlook => Provider::Outlook,
         };
-        self.take(provider, Captured::Email { account: account.clone(), message: message.clone() }).await
+        self.take(provider, Captured::Email { account: account.clone(), message: Box::new(message.clone()) }).await
     }
 
     async fn sms(&self, message: &OutgoingSms, _: Duration) -> Result<Accepted, SendError> {

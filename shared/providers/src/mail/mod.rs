@@ -4,9 +4,22 @@
 //! not now, or unknown. Nothing is tried twice here: when to try again is the outbox's decision, and a message is worth more than
 //! a second attempt that may double it.
 
+mod aws;
 mod capture;
+mod google;
+mod http;
+mod mailers;
 mod message;
+mod microsoft;
+mod mime;
+mod oauth;
 mod outcome;
+mod post;
+mod ses;
+mod smtp;
+mod sns;
+#[cfg(test)]
+mod tests_support;
 
 use std::time::Duration;
 
@@ -16,8 +29,15 @@ use axle_domain::address::Email;
 use axle_domain::mail::Credentials;
 
 pub use capture::{Capture, Captured};
+pub use mailers::{MailSettings, Mailers};
 pub use message::{OutgoingEmail, OutgoingPost, OutgoingSms};
+pub use mime::compose;
 pub use outcome::{Accepted, Blame, Provider, SendError, SendErrorKind, Verification};
+pub use ses::{COMMUNICATION_TAG, ENTITY_TAG};
+pub use sns::MAX_SMS_BYTES;
+
+/// What belongs to one account at one time: its id and the revision of its credentials.
+type AccountKey = (Option<SendingIdentityId>, u64);
 
 /// A sending identity as far as sending needs it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +53,10 @@ impl Account {
     /// The deployment's own SES.
     pub fn default_ses() -> Self {
         Self { identity: None, revision: 0, credentials: Credentials::Ses }
+    }
+
+    fn key(&self) -> AccountKey {
+        (self.identity, self.revision)
     }
 }
 

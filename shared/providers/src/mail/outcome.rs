@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axle_domain::mail::MessageId;
+use axle_domain::mail::{Credentials, MessageId};
 
 /// Who took a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +43,9 @@ pub struct Accepted {
     pub provider_message_id: Option<String>,
     /// The `Message-ID` that recipients see, where the provider has put its own in place of ours. Replies name this one.
     pub message_id: Option<MessageId>,
+    /// Credentials to keep in place of those that were used: Microsoft hands out a new refresh token with each access token, and
+    /// the old one ends 90 days after it was made.
+    pub renewed: Option<Credentials>,
 }
 
 /// Whom a refusal for good is about, and so what follows from it.
@@ -68,8 +71,8 @@ pub enum SendErrorKind {
     OutcomeUnknown,
 }
 
-/// Why a message did not (or perhaps did not) go out. The text may be shown to the tenant: it holds no credentials, no
-/// recipient's address of ours, and nothing about our own network.
+/// Why a message did not (or perhaps did not) go out. The text may be shown to the tenant: it holds no credentials and nothing
+/// about our own network. It may quote the provider, and so a recipient's address: it is not for the log.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 pub struct SendError {
