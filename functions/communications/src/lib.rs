@@ -3,6 +3,7 @@
 mod identities;
 mod messages;
 mod model;
+mod public;
 mod suppressions;
 
 use std::sync::Arc;
@@ -20,6 +21,10 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(identities::verify))
         .routes(routes!(suppressions::create, suppressions::list))
         .routes(routes!(suppressions::delete))
+        .routes(routes!(public::confirm_form, public::confirm))
+        .routes(routes!(public::unsubscribe_form, public::unsubscribe))
+        .routes(routes!(public::open))
+        .routes(routes!(public::click))
         .routes(routes!(messages::get))
         .routes(routes!(messages::cancel))
         .routes(routes!(messages::retry))

@@ -12,7 +12,7 @@ use axle_runtime::Error;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    axle_runtime::work(|app: Arc<App>, event: SqsEvent, _: Instant| async move {
+    axle_runtime::work_sending(|app: Arc<App>, event: SqsEvent, _: Instant| async move {
         let outbox = Outbox::new(app, Limits::default());
         let handle = async |job: OutboxJob| outbox.send(&job).await.map_err(|e| e.for_the_log());
         Ok(sqs::run(event, |job, _| handle(job)).await?)

@@ -5,6 +5,7 @@
 //! reached, so a new route can forget neither.
 
 mod body;
+mod body_key;
 mod error;
 mod gate;
 mod openapi;

@@ -380,11 +380,6 @@ impl Table {
         Ok(self.get(&ContentRecord::key_of(entity, id), now).await?.map(|found| found.value))
     }
 
-    /// The message that has this Message-ID (without brackets), of whatever tenant.
-    pub async fn message_ref(&self, message_id: &str, now: Time) -> Result<Option<MessageRef>> {
-        Ok(self.get(&MessageRef::key_of(message_id), now).await?.map(|found| found.value))
-    }
-
     /// A page of messages, newest first.
     pub async fn communications(
         &self,

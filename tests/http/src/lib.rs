@@ -13,6 +13,7 @@ pub fn groups() -> Vec<(&'static str, OpenApiRouter<Arc<App>>)> {
         ("identity", identity::routes()),
         ("leads", leads::routes()),
         ("campaigns", campaigns::routes()),
+        ("communications", communications::routes()),
         ("webhooks", webhooks::routes()),
         ("insights", insights::routes()),
         ("docs", docs::routes()),

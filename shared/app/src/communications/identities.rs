@@ -56,6 +56,25 @@ async fn seal(app: &App, entity: EntityId, id: SendingIdentityId, credentials: &
     Ok(Some(app.vault().seal(credentials.to_json().reveal(), &place(entity, id)).await?))
 }
 
+/// Keeps the credentials that a provider handed out in place of those that were used. They are the same access, so nothing has to be verified
+/// anew; a failure is only logged, as the old ones are good for weeks.
+pub(super) async fn renew(app: &App, identity: &IdentityRecord, credentials: &Credentials) {
+    let ctx = Ctx::system(identity.entity_id, "outbox-sender", app.now(), axle_domain::TraceId::random());
+    let done = async {
+        let sealed = seal(app, identity.entity_id, identity.id, credentials).await?;
+        record(app, &ctx, identity.id, |current| {
+            // A tenant who entered others meanwhile knows better.
+            if current.revision == identity.revision {
+                current.credentials.clone_from(&sealed);
+            }
+        })
+        .await
+    };
+    if let Err(e) = done.await {
+        tracing::warn!(identity_id = %identity.id, error = e.for_the_log(), "renewed credentials could not be kept");
+    }
+}
+
 /// Creates an identity. It is unverified at first.
 ///
 /// # Errors

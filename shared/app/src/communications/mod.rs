@@ -5,6 +5,7 @@
 
 mod actions;
 mod content;
+mod engagement;
 mod identities;
 mod outbox;
 mod queue;
@@ -13,6 +14,7 @@ pub mod send;
 mod suppressions;
 
 pub use actions::{cancel, get, list, retry};
+pub use engagement::{Visit, check_unsubscribe, clicked, opened, unsubscribe};
 pub use identities::{
     MAX_IDENTITIES, Verified, confirm_identity, create_identity, delete_identity, get_identity, identities, patch_identity,
     verify_identity,

@@ -24,7 +24,7 @@ pub async fn create(
     spec: CampaignInput,
     answer: impl FnOnce(&Versioned<CampaignRecord>) -> Result<Answer>,
 ) -> Result<Answer> {
-    let agent_squad = check(ctx.entity_id, &spec)?;
+    let agent_squad = check(app, ctx, &spec).await?;
     let record = CampaignRecord {
         entity_id: ctx.entity_id,
         id: CampaignId::new_at(ctx.now),
@@ -53,11 +53,13 @@ fn created(ctx: &Ctx, campaign: &CampaignRecord) -> Event {
 }
 
 /// Checks a definition and picks its squad.
-fn check(entity: EntityId, spec: &CampaignInput) -> Result<Vec<SquadMember>> {
+async fn check(app: &App, ctx: &Ctx, spec: &CampaignInput) -> Result<Vec<SquadMember>> {
     let mut faults = Faults::new();
     spec.check(&mut faults);
-    let squad = pick_squad(entity, spec, &mut faults);
-    if spec.identity_id.is_some() {
+    let squad = pick_squad(ctx.entity_id, spec, &mut faults);
+    if let Some(Ok(id)) = spec.identity_id.as_deref().map(str::parse)
+        && app.table().await.sending_identity(ctx.entity_id, id, ctx.now).await?.is_none()
+    {
         faults.add("/identity_id", "no sending identity has this id");
     }
     faults.check().map_err(Error::Invalid)?;
@@ -123,7 +125,7 @@ pub async fn patch(
     let current = serde_json::to_value(&campaign.spec).map_err(|e| Error::Internal(e.to_string()))?;
     let merged = merge_patch(current, change);
     let spec: CampaignInput = serde_json::from_value(merged).map_err(|e| Error::invalid("", e.to_string()))?;
-    campaign.agent_squad = check(ctx.entity_id, &spec)?;
+    campaign.agent_squad = check(app, ctx, &spec).await?;
     campaign.spec = spec;
     campaign.updated_at = ctx.now;
     let mut tx = app.table().await.tx();

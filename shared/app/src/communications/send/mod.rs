@@ -6,7 +6,7 @@
 //!
 //! A worker that dies in between leaves a claim that runs out, and nobody knows whether the provider took the message. The rule:
 //! a webhook is posted again, because its receiver recognises `webhook-id`; everything else fails with the outcome unknown, visible to the
-//! tenant, who alone can decide to send it again. When the provider reports on it later, it becomes `sent` after all.
+//! tenant, who alone can decide to send it again.
 
 mod message;
 mod quota;
@@ -27,7 +27,6 @@ use crate::context::App;
 use crate::error::{Error, Result};
 
 pub(crate) use quota::give_back;
-pub(crate) use settle::prove_sent;
 
 /// How long a claim outlasts the provider's time: enough to record what came of it.
 const CLAIM_MARGIN: Duration = Duration::from_secs(8);
@@ -130,7 +129,12 @@ impl Outbox {
         let started = Instant::now();
         let outcome = message::hand_over(app, &claimed.value, &content, identity.as_ref(), self.limits.timeout).await;
         let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        settle::settle(app, claimed, outcome, duration_ms).await
+        let renewed = outcome.as_ref().ok().and_then(|accepted| accepted.renewed.clone());
+        settle::settle(app, claimed, outcome, duration_ms).await?;
+        if let (Some(credentials), Some(identity)) = (renewed, &identity) {
+            super::identities::renew(app, identity, &credentials).await;
+        }
+        Ok(())
     }
 }
 

@@ -3,7 +3,7 @@
 use axle_domain::communication::{CommunicationStatus, MessageChannel, SuppressionOrigin, retry_wait};
 use axle_domain::event::EventType;
 use axle_domain::{Actor, Time};
-use axle_providers::mail::{Accepted, Blame, Provider, SendError, SendErrorKind};
+use axle_providers::mail::{Accepted, Blame, SendError, SendErrorKind};
 use axle_store::communications::{CommunicationRecord, MessageRef};
 use axle_store::suppressions::SuppressionRecord;
 use axle_store::{CommitError, Tx, Versioned};
@@ -149,19 +149,6 @@ fn tell_sent(app: &App, tx: &mut Tx<'_>, record: &CommunicationRecord) {
     let provider = record.provider.as_deref().unwrap_or("unknown");
     let data = json!({"channel": record.channel, "provider": provider, "provider_message_id": record.provider_message_id});
     tx.emit(&event(record, EventType::CommunicationSent, actor(), at, data), app.config().event_retention_days);
-}
-
-/// Turns a message whose outcome was not known into a sent one, in a transaction that records the provider's report on it. The caller writes
-/// the record itself.
-pub(crate) fn prove_sent(app: &App, tx: &mut Tx<'_>, record: &mut CommunicationRecord, now: Time) {
-    let from = record.status;
-    become_sent(record, now);
-    record.provider.get_or_insert_with(|| Provider::Ses.as_str().to_owned());
-    record.claim = None;
-    record.claimed_until = None;
-    record.updated_at = now;
-    tx.count_communication(record, Some(from));
-    tell_sent(app, tx, record);
 }
 
 async fn failed(
