@@ -14,6 +14,7 @@ Its tenants are separate, so tests on a reused stack see only what they made.
     tenant          an Api as a tenant of its own, made for this test (api.entity_id, api.api_key)
     aws             aws("sqs") -> boto3 client with root credentials
     receiver        an HTTP server on loopback that records what it gets: see Receiver
+    mailbox         an SMTP server on loopback that takes every message: see smtpserver.Mailbox
     until           until(lambda: ..., "what is awaited", seconds=30) -> the first truthy answer; fails the test after that
     secrets_seen    every secret that the API answered with so far, collected by Api
     function_logs   function_logs("leads", since=...) -> list of lines (they appear when an invocation ends)
@@ -45,6 +46,7 @@ sys.path.insert(0, str(ROOT / "infra" / "local"))
 from axle import deploy, logs, processes, tenant as tenants  # noqa: E402
 from axle.scratch import scratch_stack  # noqa: E402
 from axle.stack import Stack  # noqa: E402
+from smtpserver import Mailbox  # noqa: E402
 
 
 # Every secret that the API handed out in this session: none of them may turn up in a log.
@@ -264,6 +266,12 @@ def api(stack):
 def tenant(connect, make_key):
     made = make_key()
     return connect(made["api_key"], made["entity_id"])
+
+
+@pytest.fixture
+def mailbox():
+    with Mailbox() as server:
+        yield server
 
 
 @pytest.fixture

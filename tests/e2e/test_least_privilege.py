@@ -158,6 +158,41 @@ class World:
             anonymous.trust_env = False
             assert anonymous.get(export["url"], timeout=30).status_code == 200
 
+    def communications(self):
+        api = self.api
+        message = api.want(202, "POST", "/communications", json={"channel": "email", "to": self.email(), "subject": "s", "text": "t",
+                                                                 "idempotency_key": uuid.uuid4().hex})
+        api.want(422, "POST", "/communications", json={"channel": "email", "idempotency_key": uuid.uuid4().hex})
+        assert api.want(200, "GET", "/communications")["communications"]
+        api.want(200, "GET", "/communications/outbox")
+        api.want(200, "POST", f"/communications/{message['id']}/cancel")
+        smtp = {"host": "127.0.0.1", "port": 9, "tls": "none"}
+        sealed = api.want(201, "POST", "/communications/identities", json={"kind": "smtp", "from": self.email(), "credentials": smtp})
+        ses = api.want(201, "POST", "/communications/identities", json={"kind": "ses", "from": self.email()})
+        api.want(200, "POST", f"/communications/identities/{ses['id']}/verify")
+        for identity in (sealed, ses):
+            api.want(204, "DELETE", f"/communications/identities/{identity['id']}")
+
+    def outbox_sender(self):
+        """One e-mail that is sent under a daily limit, one SMS, and one webhook that is to be tried again."""
+        api = self.api
+        smtp = {"host": "127.0.0.1", "port": 9, "tls": "none"}
+        identity = api.want(201, "POST", "/communications/identities", json={
+            "kind": "smtp", "from": self.email(), "credentials": smtp, "daily_limit": 5})
+        self.receiver.answer_with(500)
+        wanted = [
+            ({"channel": "email", "to": self.email(), "subject": "s", "text": "t", "category": "marketing"}, "sent"),
+            ({"channel": "sms", "to": "+14155550123", "text": "t"}, "sent"),
+            ({"channel": "email", "to": self.email(), "subject": "s", "text": "t", "identity_id": identity["id"]}, "pending"),
+            ({"channel": "webhook", "to": self.receiver.url, "text": "t"}, "pending"),
+        ]
+        for message, status in wanted:
+            queued = api.want(202, "POST", "/communications", json=message)
+            self.invoke("outbox-sender", self.message("sqs-outbox.json", {"entity_id": api.entity_id, "communication_id": queued["id"]}))
+            found = api.want(200, "GET", f"/communications/{queued['id']}")
+            assert found["status"] == status and found["attempts"], found
+        api.want(204, "DELETE", f"/communications/identities/{identity['id']}")
+
     def insights(self):
         assert self.api.want(200, "GET", "/events")["events"]
 
@@ -276,8 +311,8 @@ def world(stack, aws, connect, make_key, until):
     world = World(stack, aws, connect(made["api_key"], made["entity_id"]), receiver, until)
     world.refusing = finished(world.api, until, start_csv(world.api, "email\nada@example.com\nnobody(at)example.com\n"))
     world.campaign = world.api.want(201, "POST", "/campaigns", json={"name": "x", "channels": ["email"]})
-    queues = mappings_of(aws, stack, ["import-worker", "webhook-deliverer"])
-    assert len(queues) == 2
+    queues = mappings_of(aws, stack, ["import-worker", "webhook-deliverer", "outbox-sender"])
+    assert len(queues) == 3
     with paused(aws, queues), short_timeouts(aws, stack, ["event-relay", "import-worker"], 3):
         world.webhook = world.api.want(201, "POST", "/webhooks", json={"url": receiver.url, "event_types": ["lead.created"]})
         world.make_something_due()
@@ -285,8 +320,8 @@ def world(stack, aws, connect, make_key, until):
     receiver.close()
 
 
-FUNCTIONS = ["identity", "leads", "campaigns", "webhooks", "crm", "insights", "event-relay", "crm-aggregator", "import-worker",
-             "webhook-dispatcher", "webhook-deliverer", "scheduler"]
+FUNCTIONS = ["identity", "leads", "campaigns", "communications", "webhooks", "crm", "insights", "event-relay", "crm-aggregator",
+             "import-worker", "webhook-dispatcher", "webhook-deliverer", "outbox-sender", "scheduler"]
 
 
 def test_every_function_with_a_policy_is_looked_at(stack, aws):

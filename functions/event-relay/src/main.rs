@@ -14,6 +14,7 @@ async fn main() -> Result<(), Error> {
     let queues = [
         ("import", axle_runtime::sqs_queue(env.text("AXLE_IMPORT_QUEUE")?)),
         ("deliver", axle_runtime::sqs_queue(env.text("AXLE_DELIVER_QUEUE")?)),
+        ("outbox", axle_runtime::sqs_queue(env.text("AXLE_OUTBOX_QUEUE")?)),
     ];
     let bus = EventBridge::new(axle_runtime::event_bridge(), env.text("AXLE_BUS")?);
     let relay = Arc::new(Relay::new(bus, queues));

@@ -1,14 +1,14 @@
 //! The `identity` function: its routes behind API Gateway, and the operator's direct invocation.
 
 use axle_app::identity::operator::{Operation, operate};
-use axle_runtime::{Env, Error};
+use axle_runtime::Error;
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::{Value, json};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     axle_runtime::init_telemetry();
-    let app = axle_runtime::app(&Env::read())?;
+    let app = axle_runtime::app()?;
     let built = std::sync::OnceLock::new();
     let handle = service_fn(|mut event: LambdaEvent<Value>| {
         let app = app.clone();

@@ -8,9 +8,11 @@ from .say import StackError, note, step
 from .stack import ROOT, TEMPLATE, VENV, Stack, architecture
 
 
-def parameters() -> dict[str, str]:
+def parameters(stack: Stack) -> dict[str, str]:
     """What differs from production: outbound calls may reach this machine, and failures recover in seconds."""
     return {
+        "BaseUrl": stack.base_url,
+        "SenderAddress": "sales@axle.example",
         "Architecture": architecture(),
         "AllowLocalNetwork": "true",
         "WebhookRetryScale": "0.01",
@@ -21,7 +23,7 @@ def parameters() -> dict[str, str]:
 def deploy(stack: Stack) -> None:
     """Creates the stack, or updates it in place; does nothing when what runs is what would be deployed."""
     stamp = stack.state_dir / "deployed"
-    digest = build.digest(parameters())
+    digest = build.digest(parameters(stack))
     if stamp.is_file() and stamp.read_text() == digest:
         note("==> Nothing to deploy: template and functions are as they run")
         return
@@ -33,7 +35,7 @@ def deploy(stack: Stack) -> None:
         "--config-env", "local",
         "--stack-name", stack.name,
         "--region", "us-east-1",
-        "--parameter-overrides", *[f"{name}={value}" for name, value in parameters().items()],
+        "--parameter-overrides", *[f"{name}={value}" for name, value in parameters(stack).items()],
     ]
     with step(f"Deploying {stack.name} with sam deploy"):
         with open(stack.deploy_log_path, "w") as log:

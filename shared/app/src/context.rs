@@ -4,10 +4,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use axle_domain::identity::{Plan, ScopeSet};
+use axle_domain::mail::{LinkKey, Mailbox};
 use axle_domain::rate::{Limits, source_network};
 use axle_domain::webhook::{NetworkPolicy, Schedule};
 use axle_domain::{Actor, EntityId, Time, TraceId, UserId};
 use axle_providers::Lazy;
+use axle_providers::mail::Sender;
 use axle_providers::objects::ObjectStore;
 use axle_providers::outbound;
 use axle_providers::queue::Queue;
@@ -34,12 +36,23 @@ pub struct Config {
     pub event_retention_days: i64,
     pub network: NetworkPolicy,
     pub webhook_schedule: Schedule,
+    /// The API's public base URL, for links in messages.
+    pub base_url: String,
+    /// Whom messages of tenants without an identity of their own come from; none if the deployment has no sender address.
+    pub sender: Option<Mailbox>,
 }
 
 impl Default for Config {
     fn default() -> Self {
         let network = NetworkPolicy { allow_local: false };
-        Self { key_secret: String::new(), event_retention_days: 90, network, webhook_schedule: Schedule::default() }
+        Self {
+            key_secret: String::new(),
+            event_retention_days: 90,
+            network,
+            webhook_schedule: Schedule::default(),
+            base_url: String::new(),
+            sender: None,
+        }
     }
 }
 
@@ -53,7 +66,9 @@ pub struct Parts {
     pub objects: Arc<dyn ObjectStore>,
     pub deliver_queue: Arc<dyn Queue>,
     pub import_queue: Arc<dyn Queue>,
+    pub outbox_queue: Arc<dyn Queue>,
     pub outbound: outbound::Client,
+    pub sender: Arc<dyn Sender>,
 }
 
 /// The application, shared by all requests of an environment.
@@ -68,6 +83,10 @@ struct Derived {
     pepper: Vec<u8>,
     cursors: CursorKey,
     sources: Vec<u8>,
+    /// Hashes addresses on suppression lists.
+    addresses: Vec<u8>,
+    /// Signs links in messages.
+    links: LinkKey,
 }
 
 fn derive(secret: &[u8], purpose: &str) -> Vec<u8> {
@@ -111,6 +130,15 @@ impl App {
         &*self.parts.import_queue
     }
 
+    pub(crate) fn outbox_queue(&self) -> &dyn Queue {
+        &*self.parts.outbox_queue
+    }
+
+    /// What messages go out by.
+    pub(crate) fn sender(&self) -> &dyn Sender {
+        &*self.parts.sender
+    }
+
     pub(crate) fn outbound(&self) -> &outbound::Client {
         &self.parts.outbound
     }
@@ -119,8 +147,13 @@ impl App {
         let make = async || {
             let secret = self.parts.secrets.get(&self.parts.config.key_secret).await?;
             let secret = secret.expose_secret().as_bytes();
-            let cursors = CursorKey::new(&derive(secret, "cursors"));
-            Ok(Derived { pepper: derive(secret, "api-key-pepper"), cursors, sources: derive(secret, "sources") })
+            Ok(Derived {
+                pepper: derive(secret, "api-key-pepper"),
+                cursors: CursorKey::new(&derive(secret, "cursors")),
+                sources: derive(secret, "sources"),
+                addresses: derive(secret, "suppressed addresses"),
+                links: LinkKey::derive(secret),
+            })
         };
         self.derived.get_or_try_init(make).await
     }
@@ -133,6 +166,16 @@ impl App {
     pub(crate) async fn source_hash(&self, source: IpAddr) -> Result<String> {
         let hash = derive(&self.derived().await?.sources, &source_network(source).to_string());
         Ok(hash.iter().take(16).map(|b| format!("{b:02x}")).collect())
+    }
+
+    /// The name of an address on a tenant's suppression list: a keyed hash in hex, of no use without the key.
+    pub(crate) async fn address_hash(&self, entity: EntityId, address: &str) -> Result<String> {
+        let hash = derive(&self.derived().await?.addresses, &format!("{entity}/{address}"));
+        Ok(hash.iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    pub(crate) async fn link_key(&self) -> Result<&LinkKey> {
+        Ok(&self.derived().await?.links)
     }
 
     async fn cursor_key(&self) -> Result<&CursorKey> {

@@ -2,6 +2,7 @@
 
 mod answer;
 mod cache;
+pub mod communications;
 mod context;
 pub mod crm;
 mod error;

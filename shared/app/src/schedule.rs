@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use axle_domain::{DeliveryId, EntityId, TaskId, Time};
+use axle_domain::{CommunicationId, DeliveryId, EntityId, TaskId, Time};
 use axle_providers::queue::Message;
 use axle_store::Record;
+use axle_store::communications::{CommunicationRecord, OutboxJob};
 use axle_store::crm::tasks::TaskRecord;
 use axle_store::deliveries::{DeliverJob, DeliveryRecord, Due};
 use futures_util::{StreamExt, stream};
@@ -58,20 +59,26 @@ pub async fn sweep(app: &App, deadline: Instant) -> Result<Swept> {
 
 /// Sends the messages of a page, and gives its reminders.
 async fn send(app: &App, due: &[Due], now: Time) -> Result<u64> {
-    let (mut deliveries, mut reminders) = (Vec::new(), Vec::new());
+    let (mut deliveries, mut communications, mut reminders) = (Vec::new(), Vec::new(), Vec::new());
     let graced = now.plus_secs(-GRACE_SECS).to_string();
     for entry in due {
         match entry.kind.as_str() {
             DeliveryRecord::TYPE if entry.position >= graced => {}
             DeliveryRecord::TYPE => deliveries.push(deliver_message(entry)?),
+            CommunicationRecord::TYPE if entry.position >= graced => {}
+            CommunicationRecord::TYPE => communications.push(outbox_message(entry)?),
             TaskRecord::TYPE => reminders.push((entry.entity_id, TaskId::from_uuid(entry.id))),
             other => tracing::error!(kind = other, position = entry.position, "nobody does what is due"),
         }
     }
-    let count = deliveries.len() as u64;
-    let sent = app.deliver_queue().send_batch(deliveries).await;
+    let count = (deliveries.len() + communications.len()) as u64;
+    // One queue's failure must not keep the other's messages from being sent.
+    let sent = [
+        app.deliver_queue().send_batch(deliveries).await.map_err(|e| Error::Unavailable(e.to_string())),
+        app.outbox_queue().send_batch(communications).await.map_err(|e| Error::Unavailable(e.to_string())),
+    ];
     let reminded = remind(app, reminders).await;
-    sent.map_err(|e| Error::Unavailable(e.to_string()))?;
+    sent.into_iter().collect::<Result<Vec<()>>>()?;
     Ok(count + reminded?)
 }
 
@@ -85,6 +92,12 @@ async fn remind(app: &App, reminders: Vec<(EntityId, TaskId)>) -> Result<u64> {
 
 fn deliver_message(entry: &Due) -> Result<Message> {
     let job = DeliverJob { entity_id: entry.entity_id, delivery_id: DeliveryId::from_uuid(entry.id) };
+    let body = serde_json::to_string(&job).map_err(|e| Error::Internal(e.to_string()))?;
+    Ok(Message::now(body))
+}
+
+fn outbox_message(entry: &Due) -> Result<Message> {
+    let job = OutboxJob { entity_id: entry.entity_id, communication_id: CommunicationId::from_uuid(entry.id) };
     let body = serde_json::to_string(&job).map_err(|e| Error::Internal(e.to_string()))?;
     Ok(Message::now(body))
 }

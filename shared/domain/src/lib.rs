@@ -5,6 +5,7 @@
 pub mod actor;
 pub mod address;
 pub mod campaign;
+pub mod communication;
 pub mod crm;
 pub mod csv;
 pub mod date;
@@ -13,6 +14,7 @@ pub mod fault;
 pub mod id;
 pub mod identity;
 pub mod lead;
+pub mod mail;
 pub mod merge;
 pub mod money;
 pub mod rate;

@@ -19,6 +19,7 @@ use sha2::{Digest, Sha256};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::body::too_large;
+use crate::body_key;
 use crate::error::{ApiError, Failure, status_of};
 use crate::named_entity;
 use crate::rules::{Rule, Rules};
@@ -55,10 +56,10 @@ pub fn serve(app: Arc<App>, routes: OpenApiRouter<Arc<App>>) -> Router {
 }
 
 /// What is known of a request before anyone looks at it.
-struct Call {
+pub(crate) struct Call {
     path: String,
-    pattern: String,
-    method: Method,
+    pub(crate) pattern: String,
+    pub(crate) method: Method,
     request_id: String,
     trace_id: TraceId,
     source: Option<SourceIp>,
@@ -182,7 +183,14 @@ pub fn not_supported(allow: &str, why: impl Into<String>) -> Response {
 
 /// Runs the handler, once for each idempotency key.
 async fn run(app: &App, mut ctx: Ctx, call: &Call, mut request: Request, next: Next) -> Response {
-    let key = match idempotency_key(request.headers()) {
+    let (key, body) = match body_key::find(call, request).await {
+        Ok((found, whole)) => {
+            request = whole;
+            found
+        }
+        Err(e) => return ApiError(e).into_response(),
+    };
+    let key = match idempotency_key(request.headers()).and_then(|header| body_key::agree(header, key)) {
         Ok(Some(key)) if call.method == Method::POST => key,
         Ok(_) => {
             request.extensions_mut().insert(Caller(ctx));
@@ -190,7 +198,7 @@ async fn run(app: &App, mut ctx: Ctx, call: &Call, mut request: Request, next: N
         }
         Err(e) => return ApiError(e).into_response(),
     };
-    match claim(app, &ctx, call, &key, request).await {
+    match claim(app, &ctx, call, &key, body, request).await {
         Ok(Claiming::Work(request, claim)) => {
             let mut request = *request;
             let claim = Arc::new(claim);
@@ -229,11 +237,16 @@ fn hex(digest: &[u8]) -> String {
     digest.iter().map(|b| format!("{b:02x}")).collect()
 }
 
-async fn claim(app: &App, ctx: &Ctx, call: &Call, key: &str, request: Request) -> Result<Claiming, Error> {
+/// `meant` stands for the body where other bytes would mean the same.
+async fn claim(app: &App, ctx: &Ctx, call: &Call, key: &str, meant: Option<String>, request: Request) -> Result<Claiming, Error> {
     let (parts, body) = request.into_parts();
     let bytes = axum::body::to_bytes(body, BODY_MAX).await.map_err(|_| too_large())?;
     let query = parts.uri.query().unwrap_or_default();
-    let fingerprint = hex(&Sha256::new().chain_update(query).chain_update([0]).chain_update(&bytes).finalize());
+    let fingerprint = hex(&Sha256::new()
+        .chain_update(query)
+        .chain_update([0])
+        .chain_update(meant.as_ref().map_or(&bytes[..], |text| text.as_bytes()))
+        .finalize());
     let hash = hex(&Sha256::new()
         .chain_update(call.method.as_str())
         .chain_update([0])

@@ -5,6 +5,7 @@
 //! reached, so a new route can forget neither. Public ones are counted by source address unless they are marked `x-stateless`.
 
 mod body;
+mod body_key;
 mod error;
 mod gate;
 mod named_entity;

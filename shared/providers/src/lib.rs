@@ -5,6 +5,7 @@
 
 mod aws;
 mod lazy;
+pub mod mail;
 pub mod objects;
 pub mod outbound;
 pub mod queue;

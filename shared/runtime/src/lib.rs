@@ -6,7 +6,7 @@ mod telemetry;
 
 pub use config::{Env, MissingVariable};
 pub use lambda_runtime::Error;
-pub use parts::{app, event_bridge, sqs_queue};
+pub use parts::{event_bridge, sqs_queue};
 pub use telemetry::init as init_telemetry;
 
 use std::sync::{Arc, OnceLock};
@@ -36,7 +36,33 @@ where
     R::Future: Send + 'static,
 {
     telemetry::init();
-    let app = parts::app(&Env::read())?;
+    serve_app(app()?, router).await
+}
+
+/// The same for a function that also sends messages.
+///
+/// # Errors
+/// As [`serve`].
+pub async fn serve_sending<R>(router: impl Fn(Arc<App>) -> R) -> Result<(), Error>
+where
+    R: lambda_http::tower::Service<lambda_http::Request> + Clone + Send + 'static,
+    R::Response: lambda_http::IntoResponse + Send + 'static,
+    R::Error: std::fmt::Debug + Into<Error> + Send,
+    R::Future: Send + 'static,
+{
+    telemetry::init();
+    let env = Env::read();
+    let sender = parts::mailers(&env)?;
+    serve_app(parts::app(&env, sender)?, router).await
+}
+
+async fn serve_app<R>(app: Arc<App>, router: impl Fn(Arc<App>) -> R) -> Result<(), Error>
+where
+    R: lambda_http::tower::Service<lambda_http::Request> + Clone + Send + 'static,
+    R::Response: lambda_http::IntoResponse + Send + 'static,
+    R::Error: std::fmt::Debug + Into<Error> + Send,
+    R::Future: Send + 'static,
+{
     let built = OnceLock::new();
     let answer = |mut request: lambda_http::Request| {
         note_source(&mut request);
@@ -58,6 +84,14 @@ fn note_source(request: &mut lambda_http::Request) {
     }
 }
 
+/// The application of a function that sends no messages.
+///
+/// # Errors
+/// [`MissingVariable`]
+pub fn app() -> Result<Arc<App>, MissingVariable> {
+    parts::app(&Env::read(), Arc::new(parts::NoSender))
+}
+
 /// Runs a worker: `handle` gets the app, the event, and the instant by which it should have ended.
 ///
 /// # Errors
@@ -69,7 +103,31 @@ where
     F: Future<Output = Result<O, Error>>,
 {
     telemetry::init();
-    let app = parts::app(&Env::read())?;
+    work_app(app()?, handle).await
+}
+
+/// The same for a worker that sends messages.
+///
+/// # Errors
+/// As [`work`].
+pub async fn work_sending<E, O, F>(handle: impl Fn(Arc<App>, E, Instant) -> F) -> Result<(), Error>
+where
+    E: DeserializeOwned + Send + 'static,
+    O: Serialize,
+    F: Future<Output = Result<O, Error>>,
+{
+    telemetry::init();
+    let env = Env::read();
+    let sender = parts::mailers(&env)?;
+    work_app(parts::app(&env, sender)?, handle).await
+}
+
+async fn work_app<E, O, F>(app: Arc<App>, handle: impl Fn(Arc<App>, E, Instant) -> F) -> Result<(), Error>
+where
+    E: DeserializeOwned + Send + 'static,
+    O: Serialize,
+    F: Future<Output = Result<O, Error>>,
+{
     lambda_runtime::run(service_fn(|event: LambdaEvent<E>| handle(Arc::clone(&app), event.payload, deadline(&event.context))))
         .await
 }

@@ -4,13 +4,19 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use async_trait::async_trait;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use axle_app::{App, Config, Parts};
 use axle_domain::Time;
+use axle_domain::address::Email;
+use axle_domain::mail::Mailbox;
 use axle_domain::webhook::{NetworkPolicy, Schedule};
 use axle_providers::Lazy;
+use axle_providers::mail::{
+    Accepted, Account, Blame, MailSettings, Mailers, OutgoingEmail, OutgoingPost, OutgoingSms, SendError, Sender, Verification,
+};
 use axle_providers::objects::S3Objects;
 use axle_providers::outbound;
 use axle_providers::queue::{Queue, SqsQueue};
@@ -66,11 +72,58 @@ fn s3() -> Lazy<aws_sdk_s3::Client> {
     })
 }
 
+/// Every way of sending messages. Only functions that send are given it: what it links costs each binary that has it megabytes and so
+/// milliseconds at each cold start.
+///
+/// # Errors
+/// [`MissingVariable`]
+pub fn mailers(env: &Env) -> Result<Arc<dyn Sender>, MissingVariable> {
+    let network = NetworkPolicy { allow_local: env.parsed_or("AXLE_ALLOW_LOCAL_NETWORK", false)? };
+    let set = env.optional("AXLE_SES_CONFIGURATION_SET");
+    let settings = MailSettings { ses_configuration_set: Some(set).filter(|set| !set.is_empty()), ..MailSettings::default() };
+    let ses = Lazy::later(|| async { aws_sdk_sesv2::Client::new(&sdk().await) });
+    let sns = Lazy::later(|| async { aws_sdk_sns::Client::new(&sdk().await) });
+    Ok(Arc::new(Mailers::new(settings, ses, sns, Arc::new(outbound::Client::new(network)))))
+}
+
+/// For functions that send nothing.
+pub(crate) struct NoSender;
+
+fn no_sender() -> SendError {
+    SendError::permanent(Blame::Identity, "this function sends no messages")
+}
+
+#[async_trait]
+impl Sender for NoSender {
+    async fn email(&self, _: &Account, _: &OutgoingEmail, _: Duration) -> Result<Accepted, SendError> {
+        Err(no_sender())
+    }
+    async fn sms(&self, _: &OutgoingSms, _: Duration) -> Result<Accepted, SendError> {
+        Err(no_sender())
+    }
+    async fn post(&self, _: &OutgoingPost, _: Duration) -> Result<Accepted, SendError> {
+        Err(no_sender())
+    }
+    async fn verify(&self, _: &Account, _: &Email, _: Duration) -> Result<Verification, SendError> {
+        Err(no_sender())
+    }
+}
+
+/// The deployment's own sender address, if it has one.
+fn own_sender(env: &Env) -> Result<Option<Mailbox>, MissingVariable> {
+    let text = env.optional("AXLE_SENDER_ADDRESS");
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let address = Email::parse(&text).map_err(|_| MissingVariable("AXLE_SENDER_ADDRESS"))?;
+    Ok(Some(Mailbox::new(address, Some(&env.optional("AXLE_SENDER_NAME")))))
+}
+
 /// The application as the environment describes it.
 ///
 /// # Errors
 /// [`MissingVariable`] for a variable that is there but not readable.
-pub fn app(env: &Env) -> Result<Arc<App>, MissingVariable> {
+pub fn app(env: &Env, sender: Arc<dyn Sender>) -> Result<Arc<App>, MissingVariable> {
     // Each function is given what it uses: the reference has no table, the relay no secret.
     let table = env.optional("AXLE_TABLE");
     let schedule = Schedule::scaled(env.parsed_or("AXLE_WEBHOOK_RETRY_SCALE", 1.0)?);
@@ -79,6 +132,8 @@ pub fn app(env: &Env) -> Result<Arc<App>, MissingVariable> {
         event_retention_days: env.parsed_or("AXLE_EVENT_RETENTION_DAYS", 90)?,
         network: NetworkPolicy { allow_local: env.parsed_or("AXLE_ALLOW_LOCAL_NETWORK", false)? },
         webhook_schedule: schedule.ok_or(MissingVariable("AXLE_WEBHOOK_RETRY_SCALE"))?,
+        base_url: env.optional("AXLE_BASE_URL"),
+        sender: own_sender(env)?,
     };
     let secrets = Arc::new(Secrets::aws(Lazy::later(|| async { aws_sdk_secretsmanager::Client::new(&sdk().await) })));
     let network = config.network;
@@ -94,6 +149,8 @@ pub fn app(env: &Env) -> Result<Arc<App>, MissingVariable> {
         objects: Arc::new(S3Objects::new(s3(), env.optional("AXLE_BUCKET"))),
         deliver_queue: sqs_queue(env.optional("AXLE_DELIVER_QUEUE")),
         import_queue: sqs_queue(env.optional("AXLE_IMPORT_QUEUE")),
+        outbox_queue: sqs_queue(env.optional("AXLE_OUTBOX_QUEUE")),
+        sender,
         outbound: outbound::Client::new(network),
     }))
 }

@@ -14,14 +14,18 @@ mod tally;
 mod tx;
 
 pub mod campaigns;
+pub mod communications;
 pub mod crm;
 pub mod deliveries;
 pub mod events;
 pub mod idempotency;
+pub mod identities;
 pub mod identity;
 pub mod imports;
 pub mod leads;
+pub mod quotas;
 pub mod rates;
+pub mod suppressions;
 pub mod webhooks;
 
 pub use cursor::{BadCursor, CursorKey};

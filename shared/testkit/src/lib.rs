@@ -14,11 +14,14 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use axle_app::identity::operator::{CreateKey, Operation, operate};
 use axle_app::{App, Config, Parts};
+use axle_domain::address::Email;
 use axle_domain::identity::{Plan, Scope};
+use axle_domain::mail::Mailbox;
 use axle_domain::rate::Limits;
 use axle_domain::webhook::{NetworkPolicy, Schedule};
 use axle_domain::{EntityId, Time};
 use axle_providers::Lazy;
+use axle_providers::mail::Capture;
 use axle_providers::objects::MemoryObjects;
 use axle_providers::outbound;
 use axle_providers::queue::MemoryQueue;
@@ -50,6 +53,9 @@ pub struct World {
     pub objects: MemoryObjects,
     pub import_queue: Arc<MemoryQueue>,
     pub deliver_queue: Arc<MemoryQueue>,
+    pub outbox_queue: Arc<MemoryQueue>,
+    /// What would have been sent.
+    pub sent: Arc<Capture>,
     pub meter: Meter,
 }
 
@@ -63,6 +69,18 @@ pub struct Tenant {
 
 const SECRET: &str = "a secret of the tests that is long enough for every use of it";
 
+/// Calls to loopback are allowed, and there is a sender address.
+fn settings() -> Config {
+    Config {
+        key_secret: "key".to_owned(),
+        network: NetworkPolicy { allow_local: true },
+        webhook_schedule: Schedule::default(),
+        base_url: "https://axle.example.com".to_owned(),
+        sender: Some(Mailbox::new(Email::parse("sales@axle.example.com").unwrap(), Some("Axle"))),
+        ..Config::default()
+    }
+}
+
 impl World {
     pub async fn new() -> Self {
         Self::with(|_| {}).await
@@ -70,25 +88,31 @@ impl World {
 
     /// A world with other settings. Calls to loopback are allowed unless the settings say otherwise.
     pub async fn with(adjust: impl FnOnce(&mut Config)) -> Self {
-        let mut config = Config {
-            key_secret: "key".to_owned(),
-            network: NetworkPolicy { allow_local: true },
-            webhook_schedule: Schedule::default(),
-            ..Config::default()
-        };
+        let mut config = settings();
         adjust(&mut config);
         let network = config.network;
         Self::build(config, outbound::Client::new(network)).await
     }
 
+    /// A world whose messages go out by way of this capture.
+    pub async fn sending(sent: Capture) -> Self {
+        let config = settings();
+        Self::assemble(config.clone(), outbound::Client::new(config.network), sent).await
+    }
+
     /// A world with its own way to the outside.
     pub async fn build(config: Config, outbound: outbound::Client) -> Self {
-        let table = TestTable::start().await;
+        Self::assemble(config, outbound, Capture::new()).await
+    }
+
+    async fn assemble(config: Config, outbound: outbound::Client, sent: Capture) -> Self {
+        let (sent, table) = (Arc::new(sent), TestTable::start().await);
         // A Tuesday morning, in the middle of every rate-limit window.
         let clock = FakeClock(Arc::new(AtomicI64::new(1_795_509_030_000)));
         let secrets = Arc::new(Secrets::fixed([("key", SECRET), ("vault", SECRET)]));
         let (objects, meter) = (MemoryObjects::default(), Meter::default());
         let (import_queue, deliver_queue) = (Arc::new(MemoryQueue::default()), Arc::new(MemoryQueue::default()));
+        let outbox_queue = Arc::new(MemoryQueue::default());
         let handle = Table::new(table.client(), TestTable::NAME).metered(meter.clone());
         let time = clock.clone();
         let app = App::new(Parts {
@@ -100,9 +124,11 @@ impl World {
             objects: Arc::new(objects.clone()),
             deliver_queue: deliver_queue.clone(),
             import_queue: import_queue.clone(),
+            outbox_queue: outbox_queue.clone(),
             outbound,
+            sender: sent.clone(),
         });
-        Self { app, clock, table, objects, import_queue, deliver_queue, meter }
+        Self { app, clock, table, objects, import_queue, deliver_queue, outbox_queue, sent, meter }
     }
 
     /// A new tenant with a key of these scopes on `enterprise`, with limits that are not in the way.

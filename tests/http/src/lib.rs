@@ -13,6 +13,7 @@ pub fn groups() -> Vec<(&'static str, OpenApiRouter<Arc<App>>)> {
         ("identity", identity::routes()),
         ("leads", leads::routes()),
         ("campaigns", campaigns::routes()),
+        ("communications", communications::routes()),
         ("webhooks", webhooks::routes()),
         ("crm", crm::routes()),
         ("insights", insights::routes()),

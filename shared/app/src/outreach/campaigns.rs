@@ -23,7 +23,7 @@ pub async fn create(
     spec: CampaignInput,
     answer: impl FnOnce(&Versioned<CampaignRecord>) -> Result<Answer>,
 ) -> Result<Answer> {
-    let agent_squad = check(ctx.entity_id, &spec)?;
+    let agent_squad = check(app, ctx, &spec).await?;
     let record = CampaignRecord {
         entity_id: ctx.entity_id,
         id: CampaignId::new_at(ctx.now),
@@ -52,11 +52,13 @@ fn created(ctx: &Ctx, campaign: &CampaignRecord) -> Event {
 }
 
 /// Checks a definition and picks its squad.
-fn check(entity: EntityId, spec: &CampaignInput) -> Result<Vec<SquadMember>> {
+async fn check(app: &App, ctx: &Ctx, spec: &CampaignInput) -> Result<Vec<SquadMember>> {
     let mut faults = Faults::new();
     spec.check(&mut faults);
-    let squad = pick_squad(entity, spec, &mut faults);
-    if spec.identity_id.is_some() {
+    let squad = pick_squad(ctx.entity_id, spec, &mut faults);
+    if let Some(Ok(id)) = spec.identity_id.as_deref().map(str::parse)
+        && app.table().await.sending_identity(ctx.entity_id, id, ctx.now).await?.is_none()
+    {
         faults.add("/identity_id", "no sending identity has this id");
     }
     faults.check().map_err(Error::Invalid)?;
@@ -119,8 +121,8 @@ pub async fn patch(
     if campaign.status != CampaignStatus::Draft {
         return Err(Error::Conflict(format!("the campaign is {}; only a draft can be changed", campaign.status.as_str())));
     }
-    let spec = input::patched(&campaign.spec, change)?;
-    campaign.agent_squad = check(ctx.entity_id, &spec)?;
+    let spec: CampaignInput = input::patched(&campaign.spec, change)?;
+    campaign.agent_squad = check(app, ctx, &spec).await?;
     campaign.spec = spec;
     campaign.updated_at = ctx.now;
     let mut tx = app.table().await.tx();

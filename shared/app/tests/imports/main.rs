@@ -79,6 +79,8 @@ impl Tenant {
             objects: Arc::new(objects),
             deliver_queue: self.world.deliver_queue.clone(),
             import_queue: self.world.import_queue.clone(),
+            outbox_queue: Arc::new(axle_providers::queue::MemoryQueue::default()),
+            sender: Arc::new(axle_providers::mail::Capture::new()),
             outbound: outbound::Client::new(NetworkPolicy::PUBLIC_ONLY),
         })
     }

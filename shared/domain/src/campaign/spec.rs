@@ -434,7 +434,8 @@ impl Words<'_> {
 }
 
 impl SendingWindow {
-    fn check(&self, faults: &mut Faults) {
+    /// Notes everything that makes it unusable.
+    pub fn check(&self, faults: &mut Faults) {
         if self.timezone != "contact" && !is_time_zone(&self.timezone) {
             faults.add("/timezone", "must be `contact` or an IANA time zone, such as Europe/London");
         }

@@ -1,5 +1,6 @@
 //! The client itself.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -63,6 +64,23 @@ impl Client {
             addresses.await.map_err(|_| Error::Dns)??;
         }
         Ok(url)
+    }
+
+    /// The addresses at which to reach a host by another protocol than HTTP, every one of them checked; `host` is a name or a
+    /// literal address without brackets. The connection has to go to one of these, not to the name.
+    pub async fn resolve(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, Error> {
+        let literal = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+        // What a host may look like is the same whatever is spoken with it.
+        let url = self.parse(&format!("https://{literal}"))?;
+        let addresses = match (url.literal_address(), url.url().host_str()) {
+            (Some(ip), _) if self.guarded.policy.permits(ip) => vec![ip],
+            (None, Some(name)) => {
+                let addresses = tokio::time::timeout(self.connect_timeout, self.guarded.addresses(name));
+                addresses.await.map_err(|_| Error::Dns)??
+            }
+            _ => return Err(Refusal::Address.into()),
+        };
+        Ok(addresses.into_iter().map(|ip| SocketAddr::new(ip, port)).collect())
     }
 
     /// Makes the call. Every failure is an [`Error`] whose text the tenant may see; nothing is tried twice.

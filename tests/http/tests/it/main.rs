@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod campaigns;
+mod communications;
 mod coverage;
 mod crm_companies;
 mod crm_contacts;

@@ -1,6 +1,7 @@
 //! The sample events in `events/` are what the functions are triggered with.
 
 use aws_lambda_events::{dynamodb, sqs};
+use axle_app::communications::OutboxJob;
 use axle_messaging::Envelope;
 use axle_messaging::relay::StreamEvent;
 use axle_store::deliveries::DeliverJob;
@@ -81,6 +82,8 @@ fn read_message(name: &str, message: &sqs::SqsMessage) {
         serde_json::from_str::<ImportJob>(body).err()
     } else if queue.contains("deliverqueue") {
         serde_json::from_str::<DeliverJob>(body).err()
+    } else if queue.contains("outboxqueue") {
+        serde_json::from_str::<OutboxJob>(body).err()
     } else if queue.contains("dispatchqueue") {
         serde_json::from_str::<Envelope>(body).err()
     } else {

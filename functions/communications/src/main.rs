@@ -1,0 +1,6 @@
+//! The `communications` function: its routes behind API Gateway.
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), axle_runtime::Error> {
+    axle_runtime::serve_sending(|app| axle_http::serve(app, communications::routes())).await
+}

@@ -1,0 +1,44 @@
+//! Communications: messages to people, from queueing to what comes back of them.
+//!
+//! A message is queued by [`queue`], whoever wants it sent: the API, a campaign, an agent. The stream brings its job to the queue, and
+//! [`send::Outbox`] hands it to the provider, once.
+
+mod actions;
+mod content;
+mod engagement;
+mod identities;
+mod outbox;
+mod queue;
+mod recipient;
+pub mod send;
+mod suppressions;
+
+pub use actions::{cancel, get, list, retry};
+pub use engagement::{Visit, check_unsubscribe, clicked, opened, unsubscribe};
+pub use identities::{
+    MAX_IDENTITIES, Verified, confirm_identity, create_identity, delete_identity, get_identity, identities, patch_identity,
+    verify_identity,
+};
+pub use outbox::{OutboxStatus, Throughput, outbox};
+pub use queue::{Prepared, prepare, queue};
+pub use suppressions::{list as suppressions, remove as unsuppress, suppress};
+
+pub use axle_store::communications::OutboxJob;
+
+use axle_domain::event::{Event, EventType, Subject};
+use axle_domain::{Actor, Time};
+use axle_store::communications::CommunicationRecord;
+use serde_json::Value;
+
+use crate::outreach::leads::without_nulls;
+
+/// An event about a message.
+pub(crate) fn event(record: &CommunicationRecord, event_type: EventType, actor: Actor, now: Time, data: Value) -> Event {
+    let subject = Subject::new("communication", record.id);
+    let event = Event::new(event_type, record.entity_id, now, actor, subject, without_nulls(data));
+    let event = event.campaign(record.campaign_id).trace(record.trace_id);
+    match record.lead_id {
+        Some(lead) => event.lead(lead),
+        None => event,
+    }
+}

@@ -1,0 +1,275 @@
+//! What follows from an attempt.
+
+use axle_domain::communication::{CommunicationStatus, MessageChannel, SuppressionOrigin, retry_wait};
+use axle_domain::event::EventType;
+use axle_domain::{Actor, Time};
+use axle_providers::mail::{Accepted, Blame, SendError, SendErrorKind};
+use axle_store::communications::{CommunicationRecord, MessageRef};
+use axle_store::suppressions::SuppressionRecord;
+use axle_store::{CommitError, Tx, Versioned};
+use serde_json::json;
+
+use super::super::{event, suppressions};
+use super::{after, give_back, message, note, send_later};
+use crate::context::App;
+use crate::error::{Error, Result};
+
+/// Attempts against feedback that is recorded at the same moment.
+const RACES: usize = 8;
+const UNKNOWN: &str =
+    "outcome unknown: the worker was lost while the provider had the message, which may have gone out; retry to send it again";
+
+fn actor() -> Actor {
+    Actor::system("outbox-sender")
+}
+
+/// Records what came of the call on the claimed message.
+pub(super) async fn settle(
+    app: &App,
+    claimed: Versioned<CommunicationRecord>,
+    outcome: Result<Accepted, SendError>,
+    duration_ms: u64,
+) -> Result<()> {
+    match outcome {
+        Ok(accepted) => sent(app, claimed, &accepted, duration_ms).await,
+        Err(error) => match error.kind {
+            SendErrorKind::Permanent(blame) => failed(app, claimed, &error.reason, duration_ms, false, Some(blame)).await,
+            SendErrorKind::OutcomeUnknown if claimed.value.channel == MessageChannel::Webhook => {
+                again(app, claimed, &error.reason, duration_ms, None).await
+            }
+            SendErrorKind::OutcomeUnknown => {
+                failed(app, claimed, &format!("outcome unknown: {}", error.reason), duration_ms, true, None).await
+            }
+            SendErrorKind::Transient { retry_after } => again(app, claimed, &error.reason, duration_ms, retry_after).await,
+        },
+    }
+}
+
+/// Writes a change of a message that this worker holds, together with what else it means. If somebody recorded feedback in between, the
+/// change is made to what they wrote; if the claim is no longer ours, whoever took it over has decided and nothing is written.
+async fn write(
+    app: &App,
+    claimed: Versioned<CommunicationRecord>,
+    change: impl Fn(&mut CommunicationRecord, Time),
+    suppression: Option<SuppressionRecord>,
+    more: impl Fn(&mut Tx<'_>, &CommunicationRecord),
+) -> Result<Option<CommunicationRecord>> {
+    let claim = claimed.value.claim.clone();
+    let mut current = claimed;
+    for _ in 0..RACES {
+        let Versioned { value: mut record, version } = current;
+        let (now, from) = (app.now(), record.status);
+        change(&mut record, now);
+        record.claim = None;
+        record.claimed_until = None;
+        record.updated_at = now;
+        let mut tx = app.table().await.tx();
+        tx.replace("message", &record, version);
+        tx.count_communication(&record, Some(from));
+        more(&mut tx, &record);
+        if let Some(suppression) = &suppression {
+            suppressions::join(app, &mut tx, suppression.clone()).await?;
+        }
+        match tx.commit().await {
+            Ok(()) => return Ok(Some(record)),
+            Err(CommitError::Condition { .. }) => {}
+            Err(e) => return Err(e.into()),
+        }
+        let found = app.table().await.communication(record.entity_id, record.id, now).await?;
+        let Some(found) =
+            found.filter(|found| found.value.claim == claim && found.value.status == CommunicationStatus::Processing)
+        else {
+            return Ok(None);
+        };
+        current = found;
+    }
+    Err(Error::Unavailable("a message's outcome could not be recorded".to_owned()))
+}
+
+async fn sent(app: &App, claimed: Versioned<CommunicationRecord>, accepted: &Accepted, duration_ms: u64) -> Result<()> {
+    let id = claimed.value.id;
+    let visible = visible_id(app, &claimed.value, accepted).await?;
+    let change = |record: &mut CommunicationRecord, now: Time| {
+        note(record, now, duration_ms, "sent", None);
+        become_sent(record, now);
+        record.provider = Some(accepted.provider.as_str().to_owned());
+        record.provider_message_id.clone_from(&accepted.provider_message_id);
+        record.message_id.clone_from(&visible);
+        record.tries += 1;
+    };
+    let recorded = write(app, claimed, change, None, |tx, record| {
+        tell_sent(app, tx, record);
+        if let Some(message_id) = &record.message_id {
+            let at = record.updated_at;
+            let reference = MessageRef {
+                message_id: message_id.clone(),
+                entity_id: record.entity_id,
+                communication_id: record.id,
+                created_at: at,
+            };
+            tx.put_message_ref(&reference);
+        }
+    })
+    .await?;
+    if recorded.is_none() {
+        tracing::warn!(communication_id = %id, "a message was sent after its claim had run out");
+    }
+    Ok(())
+}
+
+/// The id that the recipient sees: the provider's own, or ours.
+async fn visible_id(app: &App, record: &CommunicationRecord, accepted: &Accepted) -> Result<Option<String>> {
+    if record.channel != MessageChannel::Email {
+        return Ok(None);
+    }
+    if let Some(id) = &accepted.message_id {
+        return Ok(Some(id.as_str().to_owned()));
+    }
+    let from = match record.identity_id {
+        None => app.config().sender.as_ref().map(|sender| sender.address.clone()),
+        Some(id) => {
+            let identity = app.table().await.sending_identity(record.entity_id, id, app.now()).await?;
+            identity.and_then(|identity| axle_domain::address::Email::parse(&identity.value.from).ok())
+        }
+    };
+    Ok(from.map(|from| message::message_id(record, &from).as_str().to_owned()))
+}
+
+fn become_sent(record: &mut CommunicationRecord, now: Time) {
+    record.status = CommunicationStatus::Sent;
+    record.sent_at = Some(now);
+    record.due_at = None;
+    record.error = None;
+    record.outcome_unknown = false;
+}
+
+fn tell_sent(app: &App, tx: &mut Tx<'_>, record: &CommunicationRecord) {
+    let at = record.updated_at;
+    tx.count_sent(record, at);
+    let provider = record.provider.as_deref().unwrap_or("unknown");
+    let data = json!({"channel": record.channel, "provider": provider, "provider_message_id": record.provider_message_id});
+    tx.emit(&event(record, EventType::CommunicationSent, actor(), at, data), app.config().event_retention_days);
+}
+
+async fn failed(
+    app: &App,
+    claimed: Versioned<CommunicationRecord>,
+    reason: &str,
+    duration_ms: u64,
+    unknown: bool,
+    blame: Option<Blame>,
+) -> Result<()> {
+    let place = claimed.value.place.clone();
+    let change = |record: &mut CommunicationRecord, now: Time| {
+        note(record, now, duration_ms, if unknown { "unknown" } else { "failed" }, Some(reason.to_owned()));
+        record.status = CommunicationStatus::Failed;
+        record.tries += 1;
+        record.due_at = None;
+        record.error = Some(reason.to_owned());
+        record.outcome_unknown = unknown;
+        if !unknown {
+            record.place = None;
+        }
+    };
+    let bounced = blame == Some(Blame::Recipient) && claimed.value.channel != MessageChannel::Webhook;
+    let suppression = match bounced {
+        false => None,
+        true => {
+            let CommunicationRecord { entity_id, id, to, .. } = claimed.value.clone();
+            let (origin, why) = (SuppressionOrigin::Bounce, Some(reason.to_owned()));
+            Some(suppressions::record(app, entity_id, to, why, origin, Some(id), app.now()).await?)
+        }
+    };
+    let recorded = write(app, claimed, change, suppression, |tx, record| tell_failed(app, tx, record, reason)).await?;
+    if let Some(record) = recorded.filter(|_| !unknown) {
+        give_back(app, &record, place).await;
+    }
+    Ok(())
+}
+
+fn tell_failed(app: &App, tx: &mut Tx<'_>, record: &CommunicationRecord, reason: &str) {
+    let data = json!({"reason": reason, "attempts": record.tries});
+    tx.emit(&event(record, EventType::CommunicationFailed, actor(), record.updated_at, data), app.config().event_retention_days);
+}
+
+/// Puts a message off that the provider did not take for the moment; fails it after its last attempt.
+async fn again(
+    app: &App,
+    claimed: Versioned<CommunicationRecord>,
+    reason: &str,
+    duration_ms: u64,
+    asked: Option<std::time::Duration>,
+) -> Result<()> {
+    let random = u64::from_be_bytes(axle_domain::id::entropy());
+    let Some(wait) = retry_wait(claimed.value.tries + 1, random, asked) else {
+        return failed(app, claimed, reason, duration_ms, false, None).await;
+    };
+    let place = claimed.value.place.clone();
+    let change = |record: &mut CommunicationRecord, now: Time| {
+        note(record, now, duration_ms, "retry", Some(reason.to_owned()));
+        let at = after(now, wait);
+        record.status = CommunicationStatus::Pending;
+        record.tries += 1;
+        record.scheduled_send_time = at;
+        record.due_at = Some(at);
+        record.error = Some(reason.to_owned());
+        record.place = None;
+    };
+    let Some(record) = write(app, claimed, change, None, |_, _| {}).await? else { return Ok(()) };
+    give_back(app, &record, place).await;
+    let at = record.scheduled_send_time;
+    if let Err(e) = send_later(app, &record.job(), at, app.now()).await {
+        // It is recorded and on the due-index, so the scheduler will see to it.
+        tracing::warn!(communication_id = %record.id, error = e.for_the_log(), "a retry could not be queued");
+    }
+    Ok(())
+}
+
+/// Ends a claimed message whose recipient wants no more.
+pub(super) async fn suppressed(app: &App, claimed: Versioned<CommunicationRecord>, known: &SuppressionRecord) -> Result<()> {
+    let place = claimed.value.place.clone();
+    let reason = format!("the address is on the suppression list ({})", known.origin);
+    let change = |record: &mut CommunicationRecord, now: Time| {
+        note(record, now, 0, "suppressed", Some(reason.clone()));
+        record.status = CommunicationStatus::Suppressed;
+        record.due_at = None;
+        record.error = Some(reason.clone());
+        record.place = None;
+    };
+    if let Some(record) = write(app, claimed, change, None, |_, _| {}).await? {
+        give_back(app, &record, place).await;
+    }
+    Ok(())
+}
+
+/// Fails a message that cannot be attempted at all.
+pub(super) async fn refuse(app: &App, found: Versioned<CommunicationRecord>, why: &str) -> Result<()> {
+    let Versioned { value: mut record, version } = found;
+    let (now, from, place) = (app.now(), record.status, record.place.take());
+    note(&mut record, now, 0, "failed", Some(why.to_owned()));
+    record.status = CommunicationStatus::Failed;
+    record.due_at = None;
+    record.error = Some(why.to_owned());
+    record.updated_at = now;
+    let mut tx = app.table().await.tx();
+    tx.replace("message", &record, version);
+    tx.count_communication(&record, Some(from));
+    tell_failed(app, &mut tx, &record, why);
+    match tx.commit().await {
+        Ok(()) => {
+            give_back(app, &record, place).await;
+            Ok(())
+        }
+        Err(CommitError::Condition { .. }) => Ok(()),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// Resolves a claim that ran out.
+pub(super) async fn abandoned(app: &App, found: Versioned<CommunicationRecord>) -> Result<()> {
+    tracing::warn!(communication_id = %found.value.id, "a claimed message was left behind");
+    if found.value.channel == MessageChannel::Webhook {
+        return again(app, found, "the worker was lost", 0, None).await;
+    }
+    failed(app, found, UNKNOWN, 0, true, None).await
+}

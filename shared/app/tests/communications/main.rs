@@ -1,0 +1,9 @@
+//! Messages from end to end: queued, relayed, claimed, handed to a provider that only remembers, on an embedded table with a clock that
+//! the tests move.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod limits;
+mod links;
+mod races;
+mod sending;
+mod stage;
