@@ -112,7 +112,7 @@ async fn messages_of_a_lead_and_of_a_campaign() {
     let queued = api.post("/communications", json!({"channel": "email", "contact_id": contact, "subject": "s", "text": "t"})).await;
     assert_eq!(queued.status, 202, "{}", queued.text);
     let found = api.get(&format!("/communications/{}", id(&queued))).await;
-    assert_eq!((&found.json["to"], &found.json["contact_id"]), (&json!("ada@engines.example"), &json!(contact)));
+    assert_eq!((&found.json()["to"], &found.json()["contact_id"]), (&json!("ada@engines.example"), &json!(contact)));
     let sms = json!({"channel": "sms", "contact_id": contact, "text": "t"});
     assert_eq!(api.post("/communications", sms).await.pointers(), ["/contact_id"]);
     let mut message = mail();
