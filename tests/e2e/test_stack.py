@@ -272,12 +272,43 @@ def test_every_queue_has_a_dead_letter_queue(stack, aws, queues, mappings):
     assert all(int(redrive["maxReceiveCount"]) == 5 for redrive in redrives.values())
 
 
-def test_every_queue_is_encrypted_and_watched(aws, queues):
-    watched = {dimension["Value"] for alarm in aws("cloudwatch").describe_alarms()["MetricAlarms"]
+@pytest.fixture(scope="module")
+def alarms(stack, aws):
+    """Of this stack, by the name that the monitoring template gives them."""
+    cloudformation = aws("cloudformation")
+    nested = cloudformation.describe_stack_resource(StackName=stack.name, LogicalResourceId="Monitoring")["StackResourceDetail"]
+    resources = cloudformation.list_stack_resources(StackName=nested["PhysicalResourceId"])["StackResourceSummaries"]
+    names = {resource["PhysicalResourceId"]: resource["LogicalResourceId"] for resource in resources}
+    pages = aws("cloudwatch").get_paginator("describe_alarms").paginate()
+    return {names[alarm["AlarmName"]]: alarm for page in pages for alarm in page["MetricAlarms"] if alarm["AlarmName"] in names}
+
+
+def test_every_queue_is_encrypted_and_watched(alarms, queues):
+    watched = {dimension["Value"] for alarm in alarms.values()
                for dimension in alarm["Dimensions"] if dimension["Name"] == "QueueName"}
     for arn, queue in queues.items():
         assert arn.rpartition(":")[2] in watched, f"{arn} has no alarm"
         assert queue["SqsManagedSseEnabled"] == "true", arn
+    assert watched <= {arn.rpartition(":")[2] for arn in queues}, "alarms on queues that there are not"
+
+
+def test_what_callers_and_receivers_notice_is_watched(stack, alarms):
+    seen = {name: (alarm["Namespace"], alarm["MetricName"], {d["Name"]: d["Value"] for d in alarm["Dimensions"]})
+            for name, alarm in alarms.items() if not name.endswith(("DlqAlarm", "BacklogAlarm"))}
+    assert seen == {
+        "ApiErrorsAlarm": ("AWS/ApiGateway", "5xx", {"ApiId": stack.outputs["ApiId"]}),
+        "WebhookFailuresAlarm": ("Axle", "WebhookFailed", {"Stack": stack.name}),
+        "WebhookDeadAlarm": ("Axle", "WebhookDead", {"Stack": stack.name}),
+        "SchedulerAlarm": ("AWS/Lambda", "Errors", {"FunctionName": stack.local.function_name("scheduler")}),
+    }
+    assert all(alarm["TreatMissingData"] == "notBreaching" for alarm in alarms.values()), "an idle stack is a healthy one"
+
+
+def test_the_dashboard_shows_every_alarm(stack, aws, alarms):
+    dashboard = json.loads(aws("cloudwatch").get_dashboard(DashboardName=stack.name)["DashboardBody"])
+    [shown] = [widget["properties"]["alarms"] for widget in dashboard["widgets"] if widget["type"] == "alarm"]
+    assert sorted(shown) == sorted(alarm["AlarmArn"] for alarm in alarms.values())
+    assert "${" not in json.dumps(dashboard), "a name that nothing stands for"
 
 
 def test_a_message_is_not_handed_out_twice_while_a_worker_has_it(queues, mappings, functions):

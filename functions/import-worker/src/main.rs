@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use axle_app::App;
-use axle_app::outreach::imports::{ImportJob, WorkOutcome, work};
+use axle_app::outreach::imports::{ImportJob, WorkOutcome, Worked, work};
+use axle_telemetry::{Counts, metric};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), axle_runtime::Error> {
@@ -16,13 +17,18 @@ async fn handle(app: Arc<App>, event: SqsEvent, deadline: Instant) -> Result<Sqs
     let app = &app;
     let import = async |job: ImportJob| {
         let (entity_id, import_job_id) = (job.entity_id, job.import_job_id);
-        let outcome = work(app, job, deadline).await.map_err(|e| e.for_the_log())?;
-        tracing::info!(%entity_id, %import_job_id, ?outcome, "import worked on");
-        match outcome {
+        let Worked { trace_id, rows, outcome } = work(app, job, deadline).await;
+        let trace_id = trace_id.map(tracing::field::display);
+        tracing::info!(%entity_id, %import_job_id, trace_id, outcome = ?outcome.as_ref().ok(), rows = rows.processed(), "import worked on");
+        let counts = Counts::none().with_any(metric::ROWS_CREATED, rows.created).with_any(metric::ROWS_UPDATED, rows.updated);
+        let counts = counts.with_any(metric::ROWS_SKIPPED, rows.skipped).with_any(metric::ROWS_FAILED, rows.failed);
+        let done = match outcome {
             // The message is kept until the import has ended: should the other worker die, this one takes it up again.
-            WorkOutcome::Superseded => Err("another worker is at this import".to_owned()),
-            _ => Ok(()),
-        }
+            Ok(WorkOutcome::Superseded) => Err("another worker is at this import".to_owned()),
+            Ok(_) => Ok(()),
+            Err(e) => Err(e.for_the_log()),
+        };
+        (counts, done)
     };
     Ok(axle_messaging::sqs::run(event, |job, _| import(job)).await?)
 }

@@ -148,6 +148,7 @@ impl From<DeliveryRecord> for DeliveryOut {
             tries: _,
             next_attempt_at,
             claimed_until: _,
+            trace_id: _,
             created_at,
         } = delivery;
         let attempts = attempts.into_iter().map(AttemptOut::from).collect();

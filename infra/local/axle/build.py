@@ -6,7 +6,7 @@ import pathlib
 import subprocess
 
 from .say import StackError, note, step
-from .stack import LAMBDA_DIR, ROOT, TEMPLATE, VENV
+from .stack import LAMBDA_DIR, MONITORING, ROOT, TEMPLATE, VENV
 
 # Built only as the benchmark's baseline; never deployed.
 BASELINE = "noop"
@@ -58,9 +58,9 @@ def cargo_lambda(names: list[str], lambda_dir: pathlib.Path, *options: str) -> N
 
 
 def digest(parameters: dict[str, str]) -> str:
-    """Changes whenever a deployment would: with the template, a parameter or a binary."""
+    """Changes whenever a deployment would: with the template, the one nested in it, a parameter or a binary."""
     sha = hashlib.sha256(repr(sorted(parameters.items())).encode())
-    for path in [TEMPLATE, *map(bootstrap, functions())]:
+    for path in [TEMPLATE, MONITORING, *map(bootstrap, functions())]:
         sha.update(path.name.encode())
         with open(path, "rb") as file:
             sha.update(hashlib.file_digest(file, "sha256").digest() if hasattr(hashlib, "file_digest")

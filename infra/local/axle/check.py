@@ -9,7 +9,7 @@ import time
 
 from . import build
 from .say import StackError, note
-from .stack import REGION, ROOT, TEMPLATE, VENV
+from .stack import MONITORING, REGION, ROOT, TEMPLATE, VENV
 
 CLEANUP_SECONDS = 20
 
@@ -26,7 +26,8 @@ def steps() -> list[tuple[str, object]]:
         ("formatting", ["cargo", "fmt", "--all", "--check"]),
         ("lints", ["cargo", "clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
         ("unit and integration tests", cargo_tests()),
-        ("template", [sam, "validate", "--lint", "--template", str(TEMPLATE), "--region", REGION]),
+        *[(f"template {path.name}", [sam, "validate", "--lint", "--template", str(path), "--region", REGION])
+          for path in (TEMPLATE, MONITORING)],
         ("functions", build.build),
         ("end-to-end tests", [sys.executable, "-m", "pytest", "tests/e2e", "-ra", "--durations=10"]),
     ]

@@ -11,6 +11,8 @@ VENV = ROOT / ".local" / "venv"
 # Where stacks keep their state. With an AXLE_LOCAL and an AXLE_PORT of its own, a second stack runs beside the first.
 LOCAL = pathlib.Path(os.environ.get("AXLE_LOCAL") or ROOT / ".local").resolve()
 TEMPLATE = ROOT / "template.yaml"
+# Nested in it.
+MONITORING = ROOT / "infra" / "monitoring.yaml"
 LAMBDA_DIR = ROOT / "target" / "lambda"
 REGION = "us-east-1"
 

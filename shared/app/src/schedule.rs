@@ -91,7 +91,7 @@ async fn remind(app: &App, reminders: Vec<(EntityId, TaskId)>) -> Result<u64> {
 }
 
 fn deliver_message(entry: &Due) -> Result<Message> {
-    let job = DeliverJob { entity_id: entry.entity_id, delivery_id: DeliveryId::from_uuid(entry.id) };
+    let job = DeliverJob { entity_id: entry.entity_id, delivery_id: DeliveryId::from_uuid(entry.id), trace_id: None };
     let body = serde_json::to_string(&job).map_err(|e| Error::Internal(e.to_string()))?;
     Ok(Message::now(body))
 }

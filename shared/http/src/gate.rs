@@ -2,12 +2,13 @@
 //! headers and one log line.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axle_app::identity::{authenticate, authorise, count, count_public};
 use axle_app::{Answer, App, Claimed, Ctx, Error, IdempotencyClaim, IdempotencyKey, SourceIp};
 use axle_domain::rate::{RateClass, Window};
 use axle_domain::{Time, TraceId};
+use axle_telemetry::{Line, metric};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{FromRequestParts, MatchedPath, Request, State};
@@ -103,18 +104,34 @@ async fn pass(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Re
         Ok(Admitted::NoRoute) => ApiError(Error::NotFound("route")).into_response(),
         Err(e) => ApiError(e).into_response(),
     };
+    let class = limits.as_ref().map(|limits| limits.class);
     let response = finish(&call, response, limits);
-    tracing::info!(
-        request_id = call.request_id,
-        trace_id = %call.trace_id,
-        entity_id = entity.map(|e| e.to_string()),
-        method = call.method.as_str(),
-        route = call.pattern,
-        status = response.status().as_u16(),
-        duration_ms = u64::try_from(call.started.elapsed().as_millis()).unwrap_or(u64::MAX),
-        "request"
-    );
+    let (trace_id, entity_id) = (call.trace_id.to_string(), entity.map(|id| id.to_string()));
+    let mut line = Line::new("request").text("request_id", &call.request_id).text("trace_id", &trace_id);
+    if let Some(entity_id) = &entity_id {
+        line = line.text("entity_id", entity_id);
+    }
+    line = line.text("method", call.method.as_str()).text("route", &call.pattern);
+    axle_telemetry::write(&measure(line, response.status(), class, call.started.elapsed()));
     response
+}
+
+/// The metrics of one request. What is refused before it counts against a limit has no class.
+fn measure<'a>(line: Line<'a>, status: StatusCode, class: Option<RateClass>, took: Duration) -> Line<'a> {
+    let mut line = line.number("status", status.as_u16().into());
+    if let Some(class) = class {
+        line = line.rate_class(class.name());
+    }
+    line.add(metric::REQUESTS, 1.0);
+    // Tenths of a millisecond: more is noise.
+    line.add(metric::DURATION, (took.as_secs_f64() * 10_000.0).round() / 10.0);
+    match status.as_u16() {
+        429 => line.add(metric::THROTTLES, 1.0),
+        400..=499 => line.add(metric::CLIENT_ERRORS, 1.0),
+        500.. => line.add(metric::ERRORS, 1.0),
+        _ => {}
+    }
+    line
 }
 
 enum Admitted {
@@ -336,4 +353,36 @@ fn finish(call: &Call, mut response: Response, limits: Option<Limits>) -> Respon
         limits.write(headers);
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use axle_telemetry::About;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// Values of the metrics that a request writes, by name.
+    fn metrics(status: u16, class: Option<RateClass>) -> Value {
+        let status = StatusCode::from_u16(status).unwrap();
+        let line = measure(Line::new("request"), status, class, Duration::from_micros(12_345));
+        let line: Value = serde_json::from_str(&line.json(&About::of("axle-leads", "axle"), 1)).unwrap();
+        let directives = line["_aws"]["CloudWatchMetrics"].as_array().unwrap();
+        let named = directives.iter().flat_map(|directive| directive["Metrics"].as_array().unwrap());
+        named
+            .map(|metric| (metric["Name"].as_str().unwrap().to_owned(), line[metric["Name"].as_str().unwrap()].clone()))
+            .collect()
+    }
+
+    #[test]
+    fn every_request_counts_as_one_thing() {
+        let class = Some(RateClass::Leads);
+        assert_eq!(metrics(201, class), json!({"Requests": 1.0, "Duration": 12.3}));
+        assert_eq!(metrics(303, class), json!({"Requests": 1.0, "Duration": 12.3}));
+        assert_eq!(metrics(422, class), json!({"Requests": 1.0, "Duration": 12.3, "ClientErrors": 1.0}));
+        assert_eq!(metrics(401, None), json!({"Requests": 1.0, "Duration": 12.3, "ClientErrors": 1.0}));
+        assert_eq!(metrics(429, class), json!({"Requests": 1.0, "Duration": 12.3, "Throttles": 1.0}));
+        assert_eq!(metrics(503, class), json!({"Requests": 1.0, "Duration": 12.3, "Errors": 1.0}));
+    }
 }

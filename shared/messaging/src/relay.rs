@@ -12,7 +12,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axle_domain::TraceId;
 use axle_providers::queue::{Message, Queue};
+use axle_telemetry::{Line, metric};
 use futures_util::future::join_all;
 use serde::Deserialize;
 use tokio::time::Instant;
@@ -55,6 +57,9 @@ struct StreamRecord {
 struct Change {
     #[serde(rename = "NewImage", default)]
     new: Image,
+    /// When it was written, in seconds since 1970.
+    #[serde(rename = "ApproximateCreationDateTime", default)]
+    written_at: Option<f64>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -91,7 +96,9 @@ impl Relay {
     /// [`Unsent`] if anything is left.
     pub async fn run(&self, event: StreamEvent, deadline: std::time::Instant) -> Result<(), Unsent> {
         let deadline = Instant::from_std(deadline);
+        let ages = ages(&event, axle_telemetry::now_ms());
         let (events, jobs) = sort(event);
+        let counts = (events.len(), jobs.iter().map(|(_, messages)| messages.len()).sum());
         let mut sends = Vec::new();
         for (name, messages) in jobs {
             let queue = self.queues.iter().find(|(known, _)| *known == name).map(|(_, queue)| Arc::clone(queue));
@@ -101,11 +108,35 @@ impl Relay {
         let unsent = join_all(sends.into_iter().map(|outlet| drain(outlet, deadline))).await;
         let unsent: Vec<Unsent> = unsent.into_iter().flatten().collect();
         let count = unsent.iter().map(|left| left.count).sum();
+        axle_telemetry::write(&line(&ages, counts, count));
         match unsent.into_iter().next() {
             Some(first) => Err(Unsent { count, ..first }),
             None => Ok(()),
         }
     }
+}
+
+/// How old each record is, in milliseconds.
+fn ages(event: &StreamEvent, now_ms: u64) -> Vec<f64> {
+    let written = event.records.iter().filter_map(|record| record.dynamodb.written_at);
+    written.map(|at| (now_ms as f64 - at * 1_000.0).max(0.0).round()).collect()
+}
+
+/// The line about a batch of so many events and jobs, of which some are left.
+fn line(ages: &[f64], (events, jobs): (usize, usize), unsent: usize) -> Line<'static> {
+    let line = Line::new("batch").number("records", ages.len() as u64);
+    let mut line = line.number("events", events as u64).number("jobs", jobs as u64).number("unsent", unsent as u64);
+    ages.iter().for_each(|age| line.add(metric::STREAM_AGE, *age));
+    line
+}
+
+/// The trace that an event tells of.
+fn trace_of(detail: &str) -> Option<TraceId> {
+    #[derive(Deserialize)]
+    struct Traced {
+        trace_id: Option<TraceId>,
+    }
+    serde_json::from_str::<Traced>(detail).ok()?.trace_id
 }
 
 type Jobs = Vec<(String, Vec<String>)>;
@@ -121,7 +152,13 @@ fn sort(event: StreamEvent) -> (Vec<Publication>, Jobs) {
                 events.push(event);
             } else {
                 // Nobody could ever publish it, and it must not hold up all that comes after. It stays in the event log.
-                tracing::error!(event_type = event.event_type, bytes = event.size(), "an event is too large for the bus");
+                let trace_id = trace_of(&event.detail).map(tracing::field::display);
+                tracing::error!(
+                    trace_id,
+                    event_type = event.event_type,
+                    bytes = event.size(),
+                    "an event is too large for the bus"
+                );
             }
         }
         if let (Some(queue), Some(body)) = (job.s, job_body.s) {

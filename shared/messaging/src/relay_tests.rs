@@ -152,3 +152,18 @@ fn batches_keep_both_quotas() {
     let half = MAX_BYTES / 2;
     assert_eq!(sizes(&[sized(half), sized(half), sized(10), sized(MAX_BYTES), sized(10)]), [2, 1, 1, 1]);
 }
+
+#[test]
+fn records_are_as_old_as_the_stream_says() {
+    let mut records = vec![event(1), event(2), event(3)];
+    records[0]["dynamodb"]["ApproximateCreationDateTime"] = json!(1_795_509_030);
+    records[1]["dynamodb"]["ApproximateCreationDateTime"] = json!(1_795_509_031.25);
+    let ages = ages(&batch(records), 1_795_509_031_000);
+    assert_eq!(ages, [1_000.0, 0.0], "a second, the clocks' difference, and one that is not told");
+    let line = line(&ages, (2, 1), 0).json(&axle_telemetry::About::of("axle-event-relay", "axle"), 1);
+    let line: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(
+        (&line["StreamAge"], &line["records"], &line["events"], &line["jobs"]),
+        (&json!([1000.0, 0.0]), &json!(2), &json!(2), &json!(1))
+    );
+}

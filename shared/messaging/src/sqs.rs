@@ -4,8 +4,11 @@ use std::fmt::Display;
 use std::panic::AssertUnwindSafe;
 
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
+use axle_domain::TraceId;
+use axle_telemetry::{Counts, Line, metric};
 use futures_util::FutureExt;
 use futures_util::future::join_all;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 /// What a handler may want to know about the message that it is given.
@@ -21,36 +24,78 @@ pub struct MessageMeta {
 #[error("a message of the batch has no id")]
 pub struct MissingMessageId;
 
+/// What a handler answers: nothing more than whether it failed, or also what it came to.
+pub trait Handled {
+    fn split(self) -> (Counts, Result<(), String>);
+}
+
+impl<E: Display> Handled for Result<(), E> {
+    fn split(self) -> (Counts, Result<(), String>) {
+        (Counts::none(), self.map_err(|e| e.to_string()))
+    }
+}
+
+impl<E: Display> Handled for Result<Counts, E> {
+    fn split(self) -> (Counts, Result<(), String>) {
+        match self {
+            Ok(counts) => (counts, Ok(())),
+            Err(e) => (Counts::none(), Err(e.to_string())),
+        }
+    }
+}
+
+/// For work of which a part is done for good when the rest fails.
+impl<E: Display> Handled for (Counts, Result<(), E>) {
+    fn split(self) -> (Counts, Result<(), String>) {
+        (self.0, self.1.map_err(|e| e.to_string()))
+    }
+}
+
+/// A message of the batch, opened.
+struct Received {
+    meta: MessageMeta,
+    body: Option<String>,
+    /// Milliseconds since it was sent.
+    age: Option<f64>,
+}
+
 /// Handles the messages of a batch side by side and answers which of them failed (`ReportBatchItemFailures`); SQS gives those
 /// out again, and after the queue's `maxReceiveCount` puts them into its dead-letter queue.
 ///
 /// A body that is not a `T` and a handler that panics are failures of their message alone. Each failure is logged once, here,
-/// with the message's id: never with its body.
+/// with the message's id and the trace that it belongs to: never with its body. One line tells of the whole batch, with its
+/// metrics: how old the messages were, how many failed, and what the handler says that they came to.
 ///
 /// # Errors
 /// [`MissingMessageId`], before any message is handled.
-pub async fn run<T, E, F>(event: SqsEvent, handler: impl Fn(T, MessageMeta) -> F) -> Result<SqsBatchResponse, MissingMessageId>
+pub async fn run<T, F>(event: SqsEvent, handler: impl Fn(T, MessageMeta) -> F) -> Result<SqsBatchResponse, MissingMessageId>
 where
     T: DeserializeOwned,
-    E: Display,
-    F: Future<Output = Result<(), E>>,
+    F: Future<Output: Handled>,
 {
-    let messages: Result<Vec<(MessageMeta, Option<String>)>, _> = event.records.into_iter().map(open).collect();
-    let handled = messages?.into_iter().map(async |(meta, body)| {
+    let queue = event.records.iter().find_map(|message| queue_name(message.event_source_arn.as_deref()?)).map(str::to_owned);
+    let now = axle_telemetry::now_ms();
+    let messages: Result<Vec<Received>, _> = event.records.into_iter().map(|message| open(message, now)).collect();
+    let messages = messages?;
+    let ages: Vec<f64> = messages.iter().filter_map(|message| message.age).collect();
+    let handled = messages.into_iter().map(async |Received { meta, body, .. }| {
         let id = meta.message_id.clone();
         // The handler's own call is inside, so that a panic before its first await is caught as well.
         let outcome = AssertUnwindSafe(handle(&handler, meta, body.as_deref())).catch_unwind().await;
-        let failure = match outcome {
-            Ok(Ok(())) => return None,
-            Ok(Err(reason)) => reason,
-            Err(_) => "the handler panicked".to_owned(),
-        };
-        tracing::error!(message_id = id, error = failure, "a message was not handled");
-        Some(id)
+        let (counts, outcome) = outcome.unwrap_or_else(|_| (Counts::none(), Err("the handler panicked".to_owned())));
+        let failed = outcome.err().map(|error| {
+            let trace_id = body.as_deref().and_then(trace_of).map(tracing::field::display);
+            tracing::error!(message_id = id, trace_id, error, "a message was not handled");
+            id
+        });
+        (counts, failed)
     });
-    let failed = join_all(handled).await.into_iter().flatten();
+    let handled = join_all(handled).await;
+    axle_telemetry::write(&line(queue.as_deref(), &ages, &handled));
     let mut response = SqsBatchResponse::default();
-    response.batch_item_failures = failed
+    response.batch_item_failures = handled
+        .into_iter()
+        .filter_map(|(_, failed)| failed)
         .map(|id| {
             let mut failure = BatchItemFailure::default();
             failure.item_identifier = id;
@@ -60,20 +105,60 @@ where
     Ok(response)
 }
 
-fn open(message: SqsMessage) -> Result<(MessageMeta, Option<String>), MissingMessageId> {
-    let message_id = message.message_id.filter(|id| !id.is_empty()).ok_or(MissingMessageId)?;
-    let receive_count = message.attributes.get("ApproximateReceiveCount").and_then(|n| n.parse().ok()).unwrap_or(1);
-    Ok((MessageMeta { message_id, receive_count }, message.body))
+/// The line about a batch.
+fn line<'a>(queue: Option<&'a str>, ages: &[f64], handled: &[(Counts, Option<String>)]) -> Line<'a> {
+    let mut line = Line::new("batch").number("messages", handled.len() as u64);
+    if let Some(queue) = queue {
+        line = line.queue(queue);
+    }
+    ages.iter().for_each(|age| line.add(metric::QUEUE_AGE, *age));
+    let failed = handled.iter().filter(|(_, failed)| failed.is_some()).count() as u64;
+    line.count(&Counts::none().with_any(metric::MESSAGES_FAILED, failed));
+    handled.iter().for_each(|(counts, _)| line.count(counts));
+    line
 }
 
-async fn handle<T, E, F>(handler: &impl Fn(T, MessageMeta) -> F, meta: MessageMeta, body: Option<&str>) -> Result<(), String>
+fn queue_name(arn: &str) -> Option<&str> {
+    arn.rsplit(':').next().filter(|name| !name.is_empty())
+}
+
+fn open(message: SqsMessage, now: u64) -> Result<Received, MissingMessageId> {
+    let message_id = message.message_id.filter(|id| !id.is_empty()).ok_or(MissingMessageId)?;
+    let number = |name: &str| message.attributes.get(name).and_then(|n| n.parse::<u64>().ok());
+    let receive_count = number("ApproximateReceiveCount").and_then(|n| u32::try_from(n).ok()).unwrap_or(1);
+    // The clocks of two machines: what comes from the future is new.
+    let age = number("SentTimestamp").map(|sent| now.saturating_sub(sent) as f64);
+    Ok(Received { meta: MessageMeta { message_id, receive_count }, body: message.body, age })
+}
+
+async fn handle<T, F>(
+    handler: &impl Fn(T, MessageMeta) -> F,
+    meta: MessageMeta,
+    body: Option<&str>,
+) -> (Counts, Result<(), String>)
 where
     T: DeserializeOwned,
-    E: Display,
-    F: Future<Output = Result<(), E>>,
+    F: Future<Output: Handled>,
 {
-    let message = serde_json::from_str(body.unwrap_or_default()).map_err(|e| unreadable(&e))?;
-    handler(message, meta).await.map_err(|e| e.to_string())
+    match serde_json::from_str(body.unwrap_or_default()) {
+        Ok(message) => handler(message, meta).await.split(),
+        Err(e) => (Counts::none(), Err(unreadable(&e))),
+    }
+}
+
+/// The trace that a message belongs to, whatever it is: its own member, or that of the event that it carries.
+fn trace_of(body: &str) -> Option<TraceId> {
+    #[derive(Deserialize)]
+    struct Traced {
+        trace_id: Option<TraceId>,
+        detail: Option<Detail>,
+    }
+    #[derive(Deserialize)]
+    struct Detail {
+        trace_id: Option<TraceId>,
+    }
+    let traced: Traced = serde_json::from_str(body).ok()?;
+    traced.trace_id.or(traced.detail.and_then(|detail| detail.trace_id))
 }
 
 /// Where and how a body cannot be read; serde's own message could quote it.
@@ -149,6 +234,44 @@ mod tests {
         };
         assert!(run(event, handler).await.is_err());
         assert_eq!(calls.load(Ordering::SeqCst), 0);
+    }
+
+    #[tokio::test]
+    async fn the_line_about_a_batch_has_each_messages_age_and_what_all_came_to() {
+        let about = axle_telemetry::About::of("axle-webhook-deliverer", "axle");
+        let delivered = |n| Counts::none().with(metric::WEBHOOK_DELIVERED, n).with(metric::WEBHOOK_FAILED, 1 - n);
+        let handled = [(delivered(1), None), (delivered(0), None), (Counts::none(), Some("m2".to_owned()))];
+        let text = line(Some("axle-DeliverQueue"), &[20.0, 5.0, 90_000.0], &handled).json(&about, 1);
+        let line: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!((&line["QueueName"], &line["messages"]), (&json!("axle-DeliverQueue"), &json!(3)));
+        assert_eq!(line["QueueAge"], json!([20.0, 5.0, 90000.0]));
+        assert_eq!((&line["WebhookDelivered"], &line["WebhookFailed"]), (&json!([1.0, 0.0]), &json!([0.0, 1.0])));
+        assert_eq!(line["MessagesFailed"], json!(1.0));
+    }
+
+    #[test]
+    fn ages_are_from_when_it_was_sent_and_never_negative() {
+        let sent = |at: &str| -> SqsMessage {
+            serde_json::from_value(
+                json!({"messageId": "a", "body": "1", "attributes": {"SentTimestamp": at}, "messageAttributes": null}),
+            )
+            .unwrap()
+        };
+        let age = |at: &str| open(sent(at), 1_795_509_030_500).unwrap().age;
+        assert_eq!(age("1795509030000"), Some(500.0));
+        assert_eq!(age("1795509031000"), Some(0.0), "the sender's clock is ahead");
+        assert_eq!(age("soon"), None);
+        assert_eq!(queue_name("arn:aws:sqs:us-east-1:123456789012:axle-DeliverQueue"), Some("axle-DeliverQueue"));
+    }
+
+    #[test]
+    fn the_trace_of_any_message() {
+        let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+        let of = |body: serde_json::Value| trace_of(&body.to_string()).map(|t| t.to_string());
+        assert_eq!(of(json!({"delivery_id": "x", "trace_id": trace})).as_deref(), Some(trace));
+        assert_eq!(of(json!({"detail": {"id": "x", "trace_id": trace}})).as_deref(), Some(trace));
+        assert_eq!(of(json!({"detail": {}})), None);
+        assert_eq!(trace_of("not JSON"), None);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Deliveries: one event on its way to one endpoint, with every attempt.
 
+use axle_domain::event::Event;
 use axle_domain::event::EventType;
-use axle_domain::{DeliveryId, EntityId, EventId, Time, WebhookId};
+use axle_domain::{DeliveryId, EntityId, EventId, Time, TraceId, WebhookId};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -52,6 +53,9 @@ pub struct DeliveryRecord {
     pub webhook_id: WebhookId,
     pub event_id: EventId,
     pub event_type: EventType,
+    /// The event's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<TraceId>,
     pub status: DeliveryStatus,
     /// The latest attempts, oldest first; older ones are dropped beyond [`ATTEMPTS_KEPT`].
     pub attempts: Vec<AttemptRecord>,
@@ -71,6 +75,9 @@ pub struct DeliveryRecord {
 pub struct DeliverJob {
     pub entity_id: EntityId,
     pub delivery_id: DeliveryId,
+    /// For the log: what a message that cannot be handled belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<TraceId>,
 }
 
 impl DeliveryRecord {
@@ -84,13 +91,14 @@ impl DeliveryRecord {
     }
 
     /// A new delivery of an event to an endpoint.
-    pub fn new(entity_id: EntityId, webhook_id: WebhookId, event_id: EventId, event_type: EventType, now: Time) -> Self {
+    pub fn new(event: &Event, webhook_id: WebhookId, now: Time) -> Self {
         Self {
-            entity_id,
-            id: Self::id_of(event_id, webhook_id),
+            entity_id: event.entity_id,
+            id: Self::id_of(event.id, webhook_id),
             webhook_id,
-            event_id,
-            event_type,
+            event_id: event.id,
+            event_type: event.event_type,
+            trace_id: event.trace_id,
             status: DeliveryStatus::Pending,
             attempts: Vec::new(),
             tries: 0,
@@ -101,7 +109,7 @@ impl DeliveryRecord {
     }
 
     pub fn job(&self) -> DeliverJob {
-        DeliverJob { entity_id: self.entity_id, delivery_id: self.id }
+        DeliverJob { entity_id: self.entity_id, delivery_id: self.id, trace_id: self.trace_id }
     }
 
     /// Remembers an attempt.
@@ -140,7 +148,7 @@ impl Record for DeliveryRecord {
     fn placement(&self) -> Placement {
         let listing = listing_partition(self.entity_id, self.webhook_id, self.id.uuid().as_u128() % LISTING_SHARDS);
         let due = self.next_attempt_at.map(|at| (due_partition(self.id.uuid()), format!("{at}#{}", self.id)));
-        let body = serde_json::json!({"entity_id": self.entity_id, "delivery_id": self.id}).to_string();
+        let body = serde_json::json!(self.job()).to_string();
         Placement {
             gsi1: Some((listing, format!("{}#{}", self.created_at, self.id))),
             gsi3: due,

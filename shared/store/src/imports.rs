@@ -42,6 +42,16 @@ impl ImportCounts {
         self.skipped += other.skipped;
         self.failed += other.failed;
     }
+    /// What has come since an earlier state.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Self {
+        Self {
+            created: self.created.saturating_sub(earlier.created),
+            updated: self.updated.saturating_sub(earlier.updated),
+            skipped: self.skipped.saturating_sub(earlier.skipped),
+            failed: self.failed.saturating_sub(earlier.failed),
+        }
+    }
 }
 
 /// How the rows are to be read and what to do with duplicates.
@@ -155,6 +165,9 @@ impl ImportRecord {
 pub struct ImportJob {
     pub entity_id: EntityId,
     pub import_job_id: ImportJobId,
+    /// For the log: what a message that cannot be handled belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<TraceId>,
 }
 
 impl Record for ImportRecord {
@@ -163,7 +176,9 @@ impl Record for ImportRecord {
         Self::key_of(self.entity_id, self.id)
     }
     fn placement(&self) -> Placement {
-        let body = serde_json::json!({"entity_id": self.entity_id, "import_job_id": self.id}).to_string();
+        let body =
+            serde_json::json!(ImportJob { entity_id: self.entity_id, import_job_id: self.id, trace_id: Some(self.trace_id) })
+                .to_string();
         Placement {
             job: Some(Job { queue: "import", body }),
             expires_at: Some(self.created_at.plus_days(KEEP_DAYS)),

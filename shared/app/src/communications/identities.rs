@@ -20,8 +20,8 @@ use utoipa::ToSchema;
 use crate::answer::Answer;
 use crate::context::{App, Ctx};
 use crate::error::{Error, Result};
-use crate::input;
 use crate::identity::audit;
+use crate::input;
 use crate::outreach::leads::{changed_meanwhile, require_version};
 use crate::{PageRequest, Paged};
 

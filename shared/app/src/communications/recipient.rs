@@ -45,13 +45,7 @@ async fn lead(app: &App, ctx: &Ctx, id: LeadId, channel: MessageChannel, faults:
     Ok(Some(Resolved { to, name: Some(names).filter(|name| !name.is_empty()), timezone: profile.timezone }))
 }
 
-async fn contact(
-    app: &App,
-    ctx: &Ctx,
-    id: ContactId,
-    channel: MessageChannel,
-    faults: &mut Faults,
-) -> Result<Option<Resolved>> {
+async fn contact(app: &App, ctx: &Ctx, id: ContactId, channel: MessageChannel, faults: &mut Faults) -> Result<Option<Resolved>> {
     let mut contact = contacts::get(app, ctx, id).await;
     // Who turned out to be another is written to as that one.
     if let Ok(Some(winner)) = contact.as_ref().map(|found| found.value.merged_into) {

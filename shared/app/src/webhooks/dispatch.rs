@@ -45,7 +45,7 @@ impl Dispatcher {
         let wanting: Vec<&WebhookRecord> = endpoints.iter().filter(|endpoint| wants(endpoint, event)).collect();
         let (table, now) = (self.app.table().await, self.app.now());
         let deliveries = wanting.iter().map(|endpoint| {
-            let delivery = DeliveryRecord::new(event.entity_id, endpoint.id, event.id, event.event_type, now);
+            let delivery = DeliveryRecord::new(event, endpoint.id, now);
             async move { table.put_new(&delivery).await.map(drop) }
         });
         stream::iter(deliveries).buffer_unordered(SIDE_BY_SIDE).try_collect::<()>().await?;

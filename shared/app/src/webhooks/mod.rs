@@ -14,7 +14,7 @@ mod rotation;
 mod sealed;
 mod test_event;
 
-pub use deliver::{Deliverer, Limits};
+pub use deliver::{Deliverer, Limits, Tried};
 pub use deliveries::deliveries;
 pub use dispatch::Dispatcher;
 pub use endpoints::{MAX_ENDPOINTS, create, delete, get, list, patch};
@@ -22,4 +22,4 @@ pub use replay::{MAX_REPLAY, replay, replay_range};
 pub use rotation::{rotate_secret, secret};
 pub use test_event::{TestOutcome, test};
 
-pub use axle_store::deliveries::DeliverJob;
+pub use axle_store::deliveries::{DeliverJob, DeliveryStatus};

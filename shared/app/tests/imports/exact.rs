@@ -59,7 +59,7 @@ async fn simultaneous_imports_make_each_lead_once() {
     let jobs = [tenant.job(&first), tenant.job(&second)];
     let workers = jobs.clone().map(|job| {
         let app = tenant.app().clone();
-        tokio::spawn(async move { work(&app, job, in_time()).await.unwrap() })
+        tokio::spawn(async move { work(&app, job, in_time()).await.outcome.unwrap() })
     });
     for worker in workers {
         assert_eq!(worker.await.unwrap(), WorkOutcome::Ended);

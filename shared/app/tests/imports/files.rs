@@ -121,9 +121,9 @@ async fn a_file_that_is_gone_is_looked_for_again_before_the_import_fails() {
     let job = tenant.job(&tenant.request(Source::Upload(id), SKIP).await.unwrap());
     let clock = tenant.world.clock.clone();
     let without_it = tenant.another_app(Arc::new(move || clock.now()), MemoryObjects::default());
-    assert!(matches!(work(&without_it, job.clone(), in_time()).await, Err(Error::Unavailable(_))));
+    assert!(matches!(work(&without_it, job.clone(), in_time()).await.outcome, Err(Error::Unavailable(_))));
     tenant.world.clock.advance_secs(2 * 3600);
-    assert_eq!(work(&without_it, job.clone(), in_time()).await.unwrap(), WorkOutcome::Ended);
+    assert_eq!(work(&without_it, job.clone(), in_time()).await.outcome.unwrap(), WorkOutcome::Ended);
     assert_eq!(tenant.view(&job).await.status, ImportStatus::Failed);
 }
 
@@ -135,7 +135,7 @@ async fn a_long_validation_goes_on_where_it_stopped() {
     let id = tenant.upload(csv).await;
     let job = tenant.job(&tenant.request(Source::Upload(id), SKIP).await.unwrap());
     let mut statuses = Vec::new();
-    while work(tenant.app(), job.clone(), Instant::now()).await.unwrap() == WorkOutcome::Continued {
+    while work(tenant.app(), job.clone(), Instant::now()).await.outcome.unwrap() == WorkOutcome::Continued {
         statuses.push(tenant.view(&job).await.status);
     }
     assert_eq!(statuses, [ImportStatus::Validating, ImportStatus::Validating]);

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use axle_app::outreach::imports::ImportStatus;
+use axle_store::imports::{ImportCounts, ImportRecord};
 
 use crate::*;
 
@@ -42,7 +43,7 @@ impl<F: Future> Future for Killed<F> {
 }
 
 async fn killed_after(tenant: &Tenant, job: &ImportJob, polls: u32) -> Option<WorkOutcome> {
-    let work = Box::pin(work(tenant.app(), job.clone(), in_time()));
+    let work = Box::pin(async { work(tenant.app(), job.clone(), in_time()).await.outcome });
     Killed { work, polls }.await.map(|outcome| outcome.unwrap())
 }
 
@@ -109,7 +110,7 @@ async fn workers_that_die_before_any_write_lose_and_double_nothing() {
         let mut deaths = 0;
         for nth in (0..).step_by(17) {
             let (app, job) = (mortal(&tenant, nth), job.clone());
-            match tokio::spawn(async move { work(&app, job, in_time()).await }).await {
+            match tokio::spawn(async move { work(&app, job, in_time()).await.outcome }).await {
                 Err(_) => deaths += 1,
                 Ok(outcome) => {
                     assert_eq!(outcome.unwrap(), WorkOutcome::Ended);
@@ -133,7 +134,7 @@ async fn workers_at_the_same_import_count_each_row_once() {
                 .map(|polls| {
                     let (app, job) = (tenant.app().clone(), job.clone());
                     tokio::spawn(async move {
-                        let work = Box::pin(async move { work(&app, job, in_time()).await });
+                        let work = Box::pin(async move { work(&app, job, in_time()).await.outcome });
                         Killed { work, polls }.await
                     })
                 })
@@ -154,11 +155,16 @@ async fn workers_at_the_same_import_count_each_row_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_long_import_goes_on_in_the_next_invocation() {
     let tenant = Tenant::new().await;
-    let job = tenant.job(&tenant.start(&file("x"), UPDATE).await);
-    let mut processed = Vec::new();
+    let mut job = tenant.job(&tenant.start(&file("x"), UPDATE).await);
+    let key = ImportRecord::key_of(job.entity_id, job.import_job_id);
+    let record = tenant.app().table().await.get::<ImportRecord>(&key, tenant.world.clock.now());
+    job.trace_id = Some(record.await.unwrap().unwrap().value.trace_id);
+    let (mut processed, mut rows) = (Vec::new(), ImportCounts::default());
     loop {
         // No time left: each invocation does one chunk all the same, so that it comes to an end.
-        match work(tenant.app(), job.clone(), Instant::now()).await.unwrap() {
+        let worked = work(tenant.app(), job.clone(), Instant::now()).await;
+        rows.add(worked.rows);
+        match worked.outcome.unwrap() {
             WorkOutcome::Ended => break,
             outcome => assert_eq!(outcome, WorkOutcome::Continued),
         }
@@ -172,6 +178,11 @@ async fn a_long_import_goes_on_in_the_next_invocation() {
         assert_eq!(tenant.errors(&job).await.lines().count() as u64, view.failed + 1);
     }
     assert_eq!(processed, [500, 1_000]);
+    assert_eq!(
+        [rows.created, rows.updated, rows.skipped, rows.failed],
+        [200, 50, 0, 1_050],
+        "each invocation tells of its own rows"
+    );
     assert!(tenant.world.import_queue.take().is_empty());
     assert_done(&tenant, &job, [200, 50, 0, 1_050], 1).await;
 }
@@ -182,7 +193,7 @@ async fn a_continuation_that_cannot_be_sent_is_an_error() {
     let job = tenant.job(&tenant.start(&file("x"), SKIP).await);
     tenant.world.import_queue.fail_next(1);
     // The message stays on the queue and is delivered again.
-    assert!(matches!(work(tenant.app(), job.clone(), Instant::now()).await, Err(Error::Unavailable(_))));
+    assert!(matches!(work(tenant.app(), job.clone(), Instant::now()).await.outcome, Err(Error::Unavailable(_))));
     assert_eq!(tenant.work(&job).await, WorkOutcome::Ended);
     assert_done(&tenant, &job, [200, 0, 50, 1_050], 1).await;
 }
@@ -190,7 +201,8 @@ async fn a_continuation_that_cannot_be_sent_is_an_error() {
 #[tokio::test(flavor = "multi_thread")]
 async fn unknown_imports_are_nothing_to_do() {
     let tenant = Tenant::new().await;
-    let job = ImportJob { entity_id: tenant.entity, import_job_id: ImportJobId::new_at(tenant.world.clock.now()) };
+    let import_job_id = ImportJobId::new_at(tenant.world.clock.now());
+    let job = ImportJob { entity_id: tenant.entity, import_job_id, trace_id: None };
     assert_eq!(tenant.work(&job).await, WorkOutcome::NothingToDo);
     let started = tenant.start("email\na@example.com\n", SKIP).await;
     let foreign = ImportJob { entity_id: EntityId::new_at(tenant.world.clock.now()), ..tenant.job(&started) };

@@ -63,7 +63,7 @@ impl Tenant {
 
     fn job(&self, started: &Value) -> ImportJob {
         let import_job_id: ImportJobId = started["import_job_id"].as_str().unwrap().parse().unwrap();
-        ImportJob { entity_id: self.entity, import_job_id }
+        ImportJob { entity_id: self.entity, import_job_id, trace_id: None }
     }
 
     /// Another process of the same application on the same table.
@@ -86,7 +86,7 @@ impl Tenant {
     }
 
     async fn work(&self, job: &ImportJob) -> WorkOutcome {
-        work(self.app(), job.clone(), in_time()).await.unwrap()
+        work(self.app(), job.clone(), in_time()).await.outcome.unwrap()
     }
 
     async fn view(&self, job: &ImportJob) -> ImportView {

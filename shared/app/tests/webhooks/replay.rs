@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 
 use axle_app::{Answer, Error, webhooks};
-use axle_domain::event::EventType;
+use axle_domain::event::{EventType, sample::sample};
 use axle_domain::webhook::{DeliveryStatus, ReplayInput, ReplayOnly};
-use axle_domain::{DeliveryId, EventId, Time};
+use axle_domain::{DeliveryId, Time};
 use axle_store::deliveries::DeliveryRecord;
 use serde_json::json;
 
@@ -99,8 +99,8 @@ async fn hundreds_at_once() {
     let id = s.endpoint("https://127.0.0.1/").await;
     let table = s.app().table().await;
     for _ in 0..105 {
-        let event = EventId::new_at(s.app().now());
-        let delivery = DeliveryRecord::new(s.entity, id, event, EventType::LeadCreated, s.app().now());
+        let event = sample(EventType::LeadCreated, s.entity, s.app().now());
+        let delivery = DeliveryRecord::new(&event, id, s.app().now());
         table.put_new(&DeliveryRecord { status: DeliveryStatus::Dead, ..delivery }).await.unwrap();
     }
     s.dispatched().await;

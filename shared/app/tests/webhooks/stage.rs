@@ -159,7 +159,7 @@ impl Stage {
         for batch in jobs.chunks(10) {
             let deliverer = Deliverer::new(Arc::clone(self.app()), limits);
             let handled = batch.iter().map(|job| deliverer.deliver(job));
-            futures_util::future::join_all(handled).await.into_iter().for_each(|outcome| outcome.unwrap());
+            futures_util::future::join_all(handled).await.into_iter().for_each(|outcome| assert!(outcome.is_ok(), "{outcome:?}"));
         }
     }
 

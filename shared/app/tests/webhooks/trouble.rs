@@ -5,7 +5,7 @@ use axle_domain::event::EventType;
 use axle_domain::webhook::{DeliveryStatus, EndpointStatus};
 use serde_json::{Value, json};
 
-use crate::stage::{Stage, received, receiver, turn};
+use crate::stage::{Stage, header, received, receiver, turn};
 
 async fn bodies(server: &wiremock::MockServer) -> Vec<Value> {
     received(server).await.iter().map(|request| request.body_json().unwrap()).collect()
@@ -17,7 +17,7 @@ async fn gone_disables_the_endpoint_and_the_others_hear_of_it() {
     let (gone, other) = (receiver(410).await, receiver(200).await);
     let id = s.endpoint(&gone.uri()).await;
     s.try_endpoint(json!({"url": other.uri(), "event_types": ["webhook.disabled"]})).await.unwrap();
-    s.happen(EventType::LeadCreated).await;
+    let event = s.happen(EventType::LeadCreated).await;
     s.settle().await;
 
     let delivery = s.only(id).await;
@@ -27,6 +27,9 @@ async fn gone_disables_the_endpoint_and_the_others_hear_of_it() {
     assert!(record.disabled_reason.unwrap().contains("410"));
     let [told] = &bodies(&other).await[..] else { panic!("one event") };
     assert_eq!((&told["type"], &told["data"]["url"]), (&json!("webhook.disabled"), &json!(gone.uri())));
+    let [request] = &received(&other).await[..] else { panic!("one event") };
+    let trace = header(request, "traceparent");
+    assert!(trace.contains(&event.trace_id.unwrap().to_string()), "its trace goes on: {trace}");
     assert_eq!(received(&gone).await.len(), 1, "not told of itself, and not tried again");
 
     s.happen(EventType::LeadCreated).await;

@@ -109,7 +109,8 @@ async fn messages_of_a_lead_and_of_a_campaign() {
     }
     let path = format!("/api/crm/contacts?entityId={}", api.me.entity_id);
     let contact = id(&api.post(&path, json!({"firstName": "Ada", "email": "Ada@engines.example"})).await);
-    let queued = api.post("/communications", json!({"channel": "email", "contact_id": contact, "subject": "s", "text": "t"})).await;
+    let queued =
+        api.post("/communications", json!({"channel": "email", "contact_id": contact, "subject": "s", "text": "t"})).await;
     assert_eq!(queued.status, 202, "{}", queued.text);
     let found = api.get(&format!("/communications/{}", id(&queued))).await;
     assert_eq!((&found.json()["to"], &found.json()["contact_id"]), (&json!("ada@engines.example"), &json!(contact)));

@@ -23,7 +23,7 @@ pub use check::RowError;
 pub use start::{ImportRequest, SentAs, Source, Started, start};
 pub use upload::{Upload, create_upload};
 pub use view::{ErrorsCsv, ImportView, errors, get};
-pub use work::{WorkOutcome, work};
+pub use work::{WorkOutcome, Worked, work};
 
 pub use axle_store::imports::{ImportJob, ImportOptions, ImportStatus, OnDuplicate};
 

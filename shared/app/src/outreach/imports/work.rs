@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use axle_domain::TraceId;
 use axle_domain::event::{Event, EventType, Subject};
 use axle_providers::queue::Message;
-use axle_store::imports::{ImportJob, ImportRecord, ImportStatus};
+use axle_store::imports::{ImportCounts, ImportJob, ImportRecord, ImportStatus};
 use axle_store::{CommitError, Table, Versioned};
 use serde_json::json;
 use uuid::Uuid;
@@ -27,6 +28,23 @@ pub enum WorkOutcome {
     Superseded,
     /// There is no such import, or it had ended before.
     NothingToDo,
+}
+
+/// What an invocation did, also when it could not go on.
+#[derive(Debug)]
+pub struct Worked {
+    /// The request's that started the import.
+    pub trace_id: Option<TraceId>,
+    /// Rows that this invocation settled for good. What it did beyond its last checkpoint is done again, and counted then.
+    pub rows: ImportCounts,
+    /// An error when something that is needed is away: the message should be delivered again.
+    pub outcome: Result<WorkOutcome>,
+}
+
+impl Worked {
+    fn nothing(outcome: Result<WorkOutcome>) -> Self {
+        Self { trace_id: None, rows: ImportCounts::default(), outcome }
+    }
 }
 
 /// Why an invocation stops before the import's end.
@@ -90,25 +108,29 @@ pub(super) struct Run<'a> {
     pub(super) import: ImportRecord,
     version: u64,
     id: String,
+    /// What the import's record says by now.
+    saved: ImportCounts,
     pub(super) budget: Budget,
 }
 
 /// Does an import, or as much of it as can be done until the `deadline`, at which the invocation would be killed. May be
 /// called any number of times for the same import, also at the same time.
-///
-/// # Errors
-/// When something that is needed is away: the message should be delivered again.
-pub async fn work(app: &App, job: ImportJob, deadline: Instant) -> Result<WorkOutcome> {
+pub async fn work(app: &App, job: ImportJob, deadline: Instant) -> Worked {
     let table = app.table().await;
     let key = ImportRecord::key_of(job.entity_id, job.import_job_id);
-    let Some(Versioned { value: import, version }) = table.get::<ImportRecord>(&key, app.now()).await? else {
-        return Ok(WorkOutcome::NothingToDo);
+    let Versioned { value: import, version } = match table.get::<ImportRecord>(&key, app.now()).await {
+        Ok(Some(found)) if !found.value.status.is_final() => found,
+        Ok(_) => return Worked::nothing(Ok(WorkOutcome::NothingToDo)),
+        Err(e) => return Worked::nothing(Err(e.into())),
     };
-    if import.status.is_final() {
-        return Ok(WorkOutcome::NothingToDo);
-    }
-    let id = Uuid::new_v4().simple().to_string();
-    let mut run = Run { app, table, import, version, id, budget: Budget::until(deadline) };
+    let (id, before) = (Uuid::new_v4().simple().to_string(), import.counts);
+    let mut run = Run { app, table, import, version, id, saved: before, budget: Budget::until(deadline) };
+    let outcome = run_to_its_end(&mut run, &job).await;
+    Worked { trace_id: Some(run.import.trace_id), rows: run.saved.since(before), outcome }
+}
+
+async fn run_to_its_end(run: &mut Run<'_>, job: &ImportJob) -> Result<WorkOutcome> {
+    let app = run.app;
     let done = match run.go().await {
         Err(Halt::FileMissing) if app.now().since(run.import.created_at) > LOOKED_FOR_MS => {
             run.fail("the file is no longer there; import it again".to_owned()).await
@@ -120,7 +142,7 @@ pub async fn work(app: &App, job: ImportJob, deadline: Instant) -> Result<WorkOu
         Ok(()) => Ok(WorkOutcome::Ended),
         Err(Halt::Superseded) => Ok(WorkOutcome::Superseded),
         Err(Halt::OutOfTime) => {
-            let body = serde_json::to_string(&job).map_err(|e| Error::Internal(e.to_string()))?;
+            let body = serde_json::to_string(job).map_err(|e| Error::Internal(e.to_string()))?;
             app.import_queue().send(Message::now(body)).await.map_err(|e| Error::Unavailable(e.to_string()))?;
             Ok(WorkOutcome::Continued)
         }
@@ -153,6 +175,7 @@ impl Run<'_> {
             return Err(Halt::Superseded);
         }
         self.version += 1;
+        self.saved = self.import.counts;
         Ok(())
     }
 
@@ -199,7 +222,7 @@ impl Run<'_> {
         tx.replace("import", &self.import, self.version);
         tx.emit(&imported(&self.import, now), self.app.config().event_retention_days);
         match tx.commit().await {
-            Ok(()) => {}
+            Ok(()) => self.saved = self.import.counts,
             Err(CommitError::Condition { label: "import", .. }) => return Err(Halt::Superseded),
             Err(e) => return Err(e.into()),
         }

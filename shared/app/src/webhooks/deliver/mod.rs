@@ -15,8 +15,8 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axle_domain::Time;
 use axle_domain::webhook::{DeliveryStatus, EndpointStatus};
+use axle_domain::{DeliveryId, EntityId, EventId, Time, TraceId, WebhookId};
 use axle_providers::outbound::{Exchange, Request};
 use axle_providers::queue::{MAX_DELAY, Message};
 use axle_store::Versioned;
@@ -55,6 +55,39 @@ impl Limits {
     }
 }
 
+/// How a delivery stands after it was worked on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tried {
+    pub entity_id: EntityId,
+    pub delivery_id: DeliveryId,
+    pub webhook_id: WebhookId,
+    pub event_id: EventId,
+    pub trace_id: Option<TraceId>,
+    pub status: DeliveryStatus,
+    /// Whether the endpoint was called; a delivery whose endpoint is gone ends without.
+    pub attempted: bool,
+    /// Absent when nothing was answered.
+    pub status_code: Option<u16>,
+    pub duration_ms: u64,
+}
+
+impl Tried {
+    fn of(delivery: &DeliveryRecord, attempted: bool) -> Self {
+        let last = delivery.attempts.last();
+        Self {
+            entity_id: delivery.entity_id,
+            delivery_id: delivery.id,
+            webhook_id: delivery.webhook_id,
+            event_id: delivery.event_id,
+            trace_id: delivery.trace_id,
+            status: delivery.status,
+            attempted,
+            status_code: last.and_then(|attempt| attempt.status_code),
+            duration_ms: last.map_or(0, |attempt| attempt.duration_ms),
+        }
+    }
+}
+
 /// Whether a delivery is to be attempted.
 enum Standing {
     Due,
@@ -85,21 +118,22 @@ impl Deliverer {
     }
 
     /// Makes the attempt that a message asks for, if it is due and its endpoint has room for it. The messages of a batch are to
-    /// be handled side by side.
+    /// be handled side by side. Answers how the delivery stands, or nothing if it was none of ours: not due, put off, settled by
+    /// somebody else.
     ///
     /// A first attempt that succeeds costs 3 read units and 5 write units, 2 of which all of the endpoint's in the batch share.
     ///
     /// # Errors
     /// [`Error::Unavailable`] and [`Error::Internal`]: the message has to be handed out again. An endpoint that fails is no error.
-    pub async fn deliver(&self, job: &DeliverJob) -> Result<()> {
+    pub async fn deliver(&self, job: &DeliverJob) -> Result<Option<Tried>> {
         let app = &*self.app;
         let table = app.table().await;
         let key = DeliveryRecord::key_of(job.entity_id, job.delivery_id);
-        let Some(found) = table.get::<DeliveryRecord>(&key, app.now()).await? else { return Ok(()) };
+        let Some(found) = table.get::<DeliveryRecord>(&key, app.now()).await? else { return Ok(None) };
         let now = app.now();
         match standing(&found.value, now) {
-            Standing::Closed => return Ok(()),
-            Standing::NotBefore(at) => return send_later(app, job, millis(at.since(now))).await,
+            Standing::Closed => return Ok(None),
+            Standing::NotBefore(at) => return send_later(app, job, millis(at.since(now))).await.map(|()| None),
             Standing::Due => {}
         }
         let endpoint_key = WebhookRecord::key_of(job.entity_id, found.value.webhook_id);
@@ -110,7 +144,7 @@ impl Deliverer {
         };
         let waiting = now.since(found.value.last_heard_of());
         if let Some(wait) = self.rooms.enter(app, &endpoint, waiting).await? {
-            return postpone(app, found, wait).await;
+            return postpone(app, found, wait).await.map(|()| None);
         }
         let outcome = attempt(app, found, &endpoint, self.limits).await;
         self.rooms.leave(app, endpoint.id).await;
@@ -118,7 +152,7 @@ impl Deliverer {
     }
 }
 
-async fn attempt(app: &App, found: Versioned<DeliveryRecord>, endpoint: &WebhookRecord, limits: Limits) -> Result<()> {
+async fn attempt(app: &App, found: Versioned<DeliveryRecord>, endpoint: &WebhookRecord, limits: Limits) -> Result<Option<Tried>> {
     let (table, now) = (app.table().await, app.now());
     let Some(event) = table.event(endpoint.entity_id, found.value.event_id, now).await? else {
         return bury(app, found, "not sent: the event is no longer kept").await;
@@ -129,16 +163,16 @@ async fn attempt(app: &App, found: Versioned<DeliveryRecord>, endpoint: &Webhook
     delivery.claimed_until = Some(after(now, limits.claim()));
     let Some(version) = table.put_delivery(&delivery, version).await? else {
         // Another worker is at it. Should it die, somebody has to look again.
-        return send_later(app, &delivery.job(), limits.claim()).await;
+        return send_later(app, &delivery.job(), limits.claim()).await.map(|()| None);
     };
-    let exchange = call(app, endpoint, request, limits).await;
+    let exchange = call(app, endpoint, request, limits, delivery.trace_id).await;
     let responsive = exchange.duration < limits.soon();
     let (attempt, record) = message::read(exchange, now);
     settle::settle(app, Versioned { value: delivery, version }, endpoint, attempt, record, responsive).await
 }
 
 /// Makes the call. An endpoint that lets it wait is known to do so from then on, and not only when the time is up.
-async fn call(app: &App, endpoint: &WebhookRecord, request: Request, limits: Limits) -> Exchange {
+async fn call(app: &App, endpoint: &WebhookRecord, request: Request, limits: Limits, trace_id: Option<TraceId>) -> Exchange {
     let mut call = pin!(app.outbound().send(request));
     if let Ok(exchange) = tokio::time::timeout(limits.soon(), &mut call).await {
         return exchange;
@@ -146,21 +180,22 @@ async fn call(app: &App, endpoint: &WebhookRecord, request: Request, limits: Lim
     if endpoint.responsive != Some(false)
         && let Err(e) = app.table().await.mark_unresponsive(endpoint.entity_id, endpoint.id).await
     {
-        tracing::warn!(webhook_id = %endpoint.id, error = %e, "an endpoint's state could not be noted");
+        let trace_id = trace_id.map(tracing::field::display);
+        tracing::warn!(webhook_id = %endpoint.id, trace_id, error = %e, "an endpoint's state could not be noted");
     }
     call.await
 }
 
 /// Ends a delivery that cannot be attempted any more.
-async fn bury(app: &App, found: Versioned<DeliveryRecord>, why: &str) -> Result<()> {
+async fn bury(app: &App, found: Versioned<DeliveryRecord>, why: &str) -> Result<Option<Tried>> {
     let Versioned { value: mut delivery, version } = found;
     let at = app.now();
     delivery.note(AttemptRecord { at, status_code: None, duration_ms: 0, error: Some(why.to_owned()), response_excerpt: None });
     delivery.status = DeliveryStatus::Dead;
     delivery.next_attempt_at = None;
     delivery.claimed_until = None;
-    app.table().await.put_delivery(&delivery, version).await?;
-    Ok(())
+    let recorded = app.table().await.put_delivery(&delivery, version).await?;
+    Ok(recorded.map(|_| Tried::of(&delivery, false)))
 }
 
 /// Puts off an attempt for which there is no room now. It does not count as one.

@@ -8,7 +8,7 @@ use axle_store::webhooks::WebhookRecord;
 use axle_store::{CommitError, Versioned};
 use serde_json::json;
 
-use super::{after, random, send_later};
+use super::{Tried, after, random, send_later};
 use crate::context::App;
 use crate::error::Result;
 
@@ -24,7 +24,7 @@ pub(super) async fn settle(
     attempt: Attempt,
     record: AttemptRecord,
     responsive: bool,
-) -> Result<()> {
+) -> Result<Option<Tried>> {
     let Versioned { value: mut delivery, version } = claimed;
     let (now, schedule) = (app.now(), app.config().webhook_schedule);
     delivery.tries += 1;
@@ -53,18 +53,21 @@ pub(super) async fn settle(
     };
     if !recorded {
         // Our claim ran out, or a replay came in between: whoever changed the delivery goes on with it.
-        return Ok(());
+        return Ok(None);
     }
-    if disable.is_none() {
-        mark(app, endpoint, outcome == Outcome::Delivered, responsive, now).await;
+    let trace_id = delivery.trace_id.map(tracing::field::display);
+    if disable.is_none()
+        && let Err(e) = mark(app, endpoint, outcome == Outcome::Delivered, responsive, now).await
+    {
+        tracing::warn!(webhook_id = %endpoint.id, trace_id, error = e.for_the_log(), "an endpoint's state could not be noted");
     }
     if let Some(wait) = wait
         && let Err(e) = send_later(app, &delivery.job(), wait).await
     {
         // It is recorded and on the due-index, so the scheduler will see to it.
-        tracing::warn!(delivery_id = %delivery.id, error = e.for_the_log(), "a retry could not be queued");
+        tracing::warn!(delivery_id = %delivery.id, trace_id, error = e.for_the_log(), "a retry could not be queued");
     }
-    Ok(())
+    Ok(Some(Tried::of(&delivery, true)))
 }
 
 /// Records the outcome together with the endpoint's end and the event that tells of it; without them if the endpoint was
@@ -81,14 +84,17 @@ async fn record_and_disable(
     let subject = Subject::new("webhook", endpoint.id);
     let data = json!({"url": endpoint.url, "reason": reason});
     let actor = Actor::system("webhook-deliverer");
-    let event = Event::new(EventType::WebhookDisabled, endpoint.entity_id, now, actor, subject, data);
+    let mut event = Event::new(EventType::WebhookDisabled, endpoint.entity_id, now, actor, subject, data);
+    // It follows from the event that could not be delivered.
+    event.trace_id = delivery.trace_id;
     let mut tx = table.tx();
     tx.replace("delivery", delivery, version);
     tx.disable_webhook(endpoint, reason, now);
     tx.emit(&event, app.config().event_retention_days);
     match tx.commit().await {
         Ok(()) => {
-            tracing::info!(entity_id = %endpoint.entity_id, webhook_id = %endpoint.id, reason, "an endpoint was disabled");
+            let trace_id = delivery.trace_id.map(tracing::field::display);
+            tracing::info!(entity_id = %endpoint.entity_id, webhook_id = %endpoint.id, trace_id, reason, "an endpoint was disabled");
             Ok(true)
         }
         Err(CommitError::Condition { label: "webhook", .. }) => Ok(table.put_delivery(delivery, version).await?.is_some()),
@@ -99,13 +105,11 @@ async fn record_and_disable(
 
 /// Notes what the attempt says of the endpoint, if that is news. A failure to do so does no harm: the next attempt says the
 /// same.
-async fn mark(app: &App, endpoint: &WebhookRecord, delivered: bool, responsive: bool, now: Time) {
+async fn mark(app: &App, endpoint: &WebhookRecord, delivered: bool, responsive: bool, now: Time) -> Result<()> {
     if endpoint.failing_since.is_none() == delivered && endpoint.responsive == Some(responsive) {
-        return;
+        return Ok(());
     }
     let failing_at = (!delivered).then_some(now);
-    let marked = app.table().await.mark_webhook(endpoint.entity_id, endpoint.id, failing_at, responsive).await;
-    if let Err(e) = marked {
-        tracing::warn!(webhook_id = %endpoint.id, error = %e, "an endpoint's state could not be noted");
-    }
+    app.table().await.mark_webhook(endpoint.entity_id, endpoint.id, failing_at, responsive).await?;
+    Ok(())
 }
