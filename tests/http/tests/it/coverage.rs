@@ -9,7 +9,8 @@ use crate::support::{Api, id};
 /// Operations without a credential. The list only shrinks, but for what is public by contract.
 const PUBLIC: &[&str] = &["GET /openapi.json", "GET /docs"];
 
-fn operations() -> Vec<(String, String, Value)> {
+/// Method, path and description of every operation.
+pub fn operations() -> Vec<(String, String, Value)> {
     let api = axle_http_tests::document();
     let mut all = Vec::new();
     for (path, item) in api["paths"].as_object().unwrap() {
@@ -71,7 +72,7 @@ async fn without_the_scope_403_naming_it() {
 }
 
 /// A real thing of this tenant for each path with an id.
-async fn own_id(api: &Api, path: &str) -> String {
+pub async fn own_id(api: &Api, path: &str) -> String {
     let campaign = json!({"name": "x", "channels": ["email"]});
     if path.starts_with("/campaigns/") {
         id(&api.post("/campaigns", campaign).await)
@@ -93,7 +94,7 @@ async fn own_id(api: &Api, path: &str) -> String {
 }
 
 /// A body that the operation accepts from its owner.
-fn body_for(method: &str, path: &str) -> Option<Value> {
+pub fn body_for(method: &str, path: &str) -> Option<Value> {
     match (method, path) {
         ("POST", p) if p.ends_with("/replay") => Some(json!({"since": "2020-01-01T00:00:00Z", "only": "all"})),
         ("POST", p) if p.ends_with("/members") => Some(json!({"phone": "+14155550123", "role": "member"})),
