@@ -1,6 +1,6 @@
 # The commands a newcomer runs. Each brings .local/venv up to date first; see infra/local.
 .DEFAULT_GOAL := help
-.PHONY: help up down logs key test bench build openapi venv
+.PHONY: help up down logs key test bench build openapi costs venv
 
 AXLE := PYTHONPATH=infra/local .local/venv/bin/python -m axle
 
@@ -12,6 +12,7 @@ help:
 	@echo "make test    everything that has to pass, end-to-end tests on a stack of their own included"
 	@echo "make build   release binaries for AWS (ARCH=arm64|x86_64); then: sam build && sam deploy"
 	@echo "make openapi write functions/docs/openapi.json anew from the routes"
+	@echo "make costs   the price of a million calls of each operation (WRITE=1: into README.md)"
 	@echo "make bench   measure cold starts, requests and imports (BENCH='cold --quick': only that)"
 
 venv:
@@ -38,6 +39,10 @@ build: venv
 openapi:
 	@AXLE_UPDATE=1 cargo test -q -p axle-http-tests openapi
 
+costs: venv
+	@$(AXLE) costs
+
+# BENCH='requests --json infra/bench.json' refreshes what `make costs` reads.
 bench: venv
 	@$(AXLE) build --bench
-	@cargo run --release -p axle-bench -- --dir target/bench $(BENCH)
+	@cargo run --release -p axle-bench -- --dir target/bench --json target/bench/results.json $(BENCH)

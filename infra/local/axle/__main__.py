@@ -1,4 +1,4 @@
-"""The commands behind the Makefile: `python -m axle up|down|logs|key|build|test`."""
+"""The commands behind the Makefile: `python -m axle up|down|logs|key|build|costs|test`."""
 
 import argparse
 import json
@@ -9,7 +9,7 @@ import sys
 import botocore.exceptions
 import requests
 
-from . import build, check, logs, tenant, up
+from . import build, check, costs, logs, tenant, up
 from .say import StackError, line
 from .stack import local_stack
 
@@ -31,6 +31,8 @@ def arguments() -> argparse.Namespace:
     binaries = commands.add_parser("build", help="release binaries for AWS")
     binaries.add_argument("--arch", default=os.environ.get("ARCH") or "arm64", choices=["arm64", "x86_64"])
     binaries.add_argument("--bench", action="store_true", help="for this machine, to be measured, into target/bench")
+    prices = commands.add_parser("costs", help="what a million calls of each operation cost")
+    prices.add_argument("--write", action="store_true", default=bool(os.environ.get("WRITE")), help="into README.md")
     commands.add_parser("test", help="everything that has to pass")
     return parser.parse_args()
 
@@ -68,6 +70,8 @@ def run(options: argparse.Namespace) -> int:
         create_key(options)
     elif options.command == "build":
         build.build_for_bench() if options.bench else build.build_for_aws(options.arch)
+    elif options.command == "costs":
+        costs.write_readme() if options.write else line(costs.Costs().text())
     elif options.command == "test":
         return check.run()
     return 0

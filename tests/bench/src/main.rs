@@ -26,6 +26,7 @@ mod table;
 mod world;
 
 use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use args::{Args, Part};
 use machine::Machine;
@@ -55,7 +56,8 @@ async fn bench() -> Result<bool> {
         return Ok(true);
     };
     let mut world = World::start(&args.dir)?;
-    let mut report = Report { machine: Machine::inspect().await, ..Report::default() };
+    let since = SystemTime::now().duration_since(UNIX_EPOCH)?;
+    let mut report = Report { measured_at: since.as_secs(), machine: Machine::inspect().await, ..Report::default() };
     if args.parts.contains(&Part::Cold) {
         eprintln!("measuring cold starts ...");
         cold::run(&world, &args, &mut report).await?;

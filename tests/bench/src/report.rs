@@ -59,6 +59,8 @@ pub struct Import {
 
 #[derive(Default, Serialize)]
 pub struct Report {
+    /// When, in seconds since 1970: figures without a date are hearsay.
+    pub measured_at: u64,
     pub machine: Machine,
     pub cold: Vec<Cold>,
     pub requests: Vec<Requests>,

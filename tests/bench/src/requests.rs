@@ -146,7 +146,7 @@ fn create_lead(number: usize) -> Request {
             "first_name": "Ada",
             "last_name": format!("Example {number}"),
             "title": "Head of Sales",
-            "company": {"name": format!("Company {}", number % 50), "industry": "Software", "size": 120},
+            "company": {"name": format!("Company {}", number % 50), "industry": "Software", "size": "51-200"},
             "country": "DE",
         }),
     )

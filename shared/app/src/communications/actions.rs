@@ -65,10 +65,9 @@ pub async fn cancel(
         let mut tx = app.table().await.tx();
         tx.replace("message", &record, version);
         tx.count_communication(&record, Some(from));
-        tx.emit(
-            &super::event(&record, EventType::CommunicationCancelled, ctx.actor.clone(), ctx.now, json!({})),
-            app.config().event_retention_days,
-        );
+        // It follows from this call, not from the one that queued the message.
+        let told = super::event(&record, EventType::CommunicationCancelled, ctx.actor.clone(), ctx.now, json!({}));
+        tx.emit(&told.trace(ctx.trace_id), app.config().event_retention_days);
         ctx.keep(&mut tx, &made);
         match tx.commit().await {
             Ok(()) => {

@@ -19,7 +19,8 @@ const PUBLIC: &[&str] = &[
     "POST /communications/identities/confirm/{ticket}",
 ];
 
-fn operations() -> Vec<(String, String, Value)> {
+/// Method, path and description of every operation.
+pub fn operations() -> Vec<(String, String, Value)> {
     let api = axle_http_tests::document();
     let mut all = Vec::new();
     for (path, item) in api["paths"].as_object().unwrap() {
@@ -31,7 +32,7 @@ fn operations() -> Vec<(String, String, Value)> {
     all
 }
 
-fn is_public(operation: &Value) -> bool {
+pub fn is_public(operation: &Value) -> bool {
     operation["security"].as_array().expect("every operation says its security").iter().all(|r| r.as_object().unwrap().is_empty())
 }
 
@@ -45,12 +46,12 @@ fn with_some_id(path: &str) -> String {
     parts.collect::<Vec<_>>().join("/")
 }
 
-fn is_crm(path: &str) -> bool {
+pub fn is_crm(path: &str) -> bool {
     path.starts_with("/api/crm")
 }
 
 /// What every call of the CRM says besides.
-fn named(path: &str, entity: impl std::fmt::Display) -> String {
+pub fn named(path: &str, entity: impl std::fmt::Display) -> String {
     if !is_crm(path) {
         return path.to_owned();
     }
@@ -58,7 +59,7 @@ fn named(path: &str, entity: impl std::fmt::Display) -> String {
 }
 
 /// There to say what to do instead.
-fn is_refusal(operation: &Value) -> bool {
+pub fn is_refusal(operation: &Value) -> bool {
     let statuses: Vec<&String> = operation["responses"].as_object().unwrap().keys().collect();
     !statuses.iter().any(|status| status.starts_with('2') || status.starts_with('3'))
 }
@@ -115,7 +116,7 @@ async fn without_the_scope_403_naming_it() {
 }
 
 /// A real thing of this tenant for each path with an id.
-async fn own_id(api: &Api, path: &str) -> String {
+pub async fn own_id(api: &Api, path: &str) -> String {
     let campaign = json!({"name": "x", "channels": ["email"]});
     if path.starts_with("/campaigns/") {
         id(&api.post("/campaigns", campaign).await)
@@ -142,7 +143,7 @@ async fn own_id(api: &Api, path: &str) -> String {
 }
 
 /// A body that the operation accepts from its owner.
-fn body_for(method: &str, path: &str) -> Option<Value> {
+pub fn body_for(method: &str, path: &str) -> Option<Value> {
     match (method, path) {
         ("POST", p) if p.ends_with("/replay") => Some(json!({"since": "2020-01-01T00:00:00Z", "only": "all"})),
         ("POST", p) if p.ends_with("/members") => Some(json!({"phone": "+14155550123", "role": "member"})),

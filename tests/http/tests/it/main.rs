@@ -1,6 +1,7 @@
 //! The HTTP surface, router by router, on an embedded table.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod budgets;
 mod campaigns;
 mod communications;
 mod coverage;

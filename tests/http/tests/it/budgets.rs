@@ -1,0 +1,316 @@
+//! What every operation and every step of a worker costs, against the budgets in `tests/budgets.json`, which `make costs` prices.
+//!
+//! Units are DynamoDB's own `ReturnConsumedCapacity` of the embedded table. A conditional put that fails is charged one write
+//! unit which is not reported: where a step has one, its budget says `unseen_write`. The credential is in the cache, as it is for
+//! all but the first request of a minute; the count against the rate limit, one write unit, is in every operation.
+//!
+//! `AXLE_UPDATE=1 cargo test -p axle-http-tests budgets` writes down what is measured: look at the difference before you keep it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axle_app::communications::send::{Limits as SendLimits, Outbox};
+use axle_app::outreach::imports::work;
+use axle_app::webhooks::{DeliverJob, Deliverer, Dispatcher, Limits};
+use axle_domain::TraceId;
+use axle_domain::event::Event;
+use axle_testkit::{Answered, call, request};
+use serde_json::{Map, Value, json};
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+use crate::coverage::{body_for, is_public, is_refusal, named, operations};
+use crate::support::Api;
+
+mod own;
+
+use own::Own;
+
+const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../budgets.json");
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+/// A budget may exceed what is spent by no more than this: what is priced has to be near the truth.
+const SLACK: f64 = 0.5;
+
+/// What something spends: capacity units, events and jobs in its write.
+type Spent = BTreeMap<&'static str, f64>;
+
+fn budgets() -> Value {
+    serde_json::from_str(&std::fs::read_to_string(FILE).unwrap()).unwrap()
+}
+
+/// One line for each, so that changes of several people go together.
+fn write_down(section: &str, measured: &BTreeMap<String, Spent>) {
+    // Two tests may be at it at once, in processes of their own.
+    let lock = std::fs::File::open(FILE).unwrap();
+    lock.lock().unwrap();
+    let mut all = budgets();
+    for (name, spent) in measured {
+        for (what, units) in spent {
+            all[section][name][*what] = if units.fract() == 0.0 { json!(*units as u64) } else { json!(units) };
+        }
+    }
+    let section = |(name, entries): (&String, &Value)| match entries {
+        Value::Object(entries) => {
+            let lines: Vec<String> = entries.iter().map(|(name, entry)| format!("    {}: {entry}", json!(name))).collect();
+            format!("  {}: {{\n{}\n  }}", json!(name), lines.join(",\n"))
+        }
+        text => format!("  {}: {text}", json!(name)),
+    };
+    let sections: Vec<String> = all.as_object().unwrap().iter().map(section).collect();
+    std::fs::write(FILE, format!("{{\n{}\n}}\n", sections.join(",\n"))).unwrap();
+}
+
+/// Each is within its budget, and each budget is somebody's.
+fn compare(section: &str, measured: &BTreeMap<String, Spent>) {
+    if std::env::var_os("AXLE_UPDATE").is_some() {
+        write_down(section, measured);
+    }
+    let stated = budgets()[section].as_object().cloned().unwrap_or_default();
+    let mut wrong = Vec::new();
+    for (name, spent) in measured {
+        let Some(budget) = stated.get(name) else {
+            wrong.push(format!("{name} has no budget; it spends {spent:?}"));
+            continue;
+        };
+        for (what, units) in spent {
+            let allowed = budget[*what].as_f64();
+            if !allowed.is_some_and(|allowed| *units <= allowed && allowed <= units + SLACK) {
+                wrong.push(format!("{name} spends {units} {what}, its budget is {allowed:?}"));
+            }
+        }
+    }
+    wrong.extend(stated.keys().filter(|name| !measured.contains_key(*name)).map(|name| format!("{name} is no more")));
+    assert!(wrong.is_empty(), "tests/budgets.json, {section}:\n{}", wrong.join("\n"));
+}
+
+/// Spent since the last look.
+fn spent(api: &Api) -> Spent {
+    let (read, write) = api.world.meter.take_units();
+    let records = api.world.table.new_records();
+    let events = records.iter().filter(|record| record["dynamodb"]["NewImage"]["type"]["S"] == "event").count();
+    let jobs = records.iter().map(|record| jobs_of(record).len()).sum::<usize>();
+    Spent::from([("read", read), ("write", write), ("events", events as f64), ("jobs", jobs as f64)])
+}
+
+/// The messages that the relay would send for a record.
+fn jobs_of(record: &Value) -> Vec<Value> {
+    let body = record["dynamodb"]["NewImage"]["job_body"]["S"].as_str();
+    match body.map(|body| serde_json::from_str(body).unwrap()) {
+        Some(Value::Array(messages)) => messages,
+        Some(message) => vec![message],
+        None => Vec::new(),
+    }
+}
+
+fn event_of(record: &Value) -> Option<Event> {
+    let image = &record["dynamodb"]["NewImage"];
+    (image["type"]["S"] == "event").then(|| serde_json::from_str(image["body"]["S"].as_str().unwrap()).unwrap())
+}
+
+/// The budget's body with a number of its own and real things in it, or one that the operation accepts.
+async fn body(own: &mut Own<'_>, entry: &Value, (method, path, operation): &(String, String, Value), n: usize) -> Option<Value> {
+    match entry {
+        _ if operation["requestBody"].is_null() => None,
+        Value::Null => body_for(method, path),
+        body => Some(serde_json::from_str(&own.fill(&body.to_string().replace("{n}", &format!("{n:04}"))).await).unwrap()),
+    }
+}
+
+async fn send(api: &Api, method: &str, path: &str, body: Option<Value>) -> Answered {
+    let answer = try_send(api, method, path, body).await;
+    let good = answer.status.is_success() || answer.status == 303 || answer.status == 302;
+    assert!(good, "{method} {path}: {} {}", answer.status, answer.text);
+    answer
+}
+
+async fn try_send(api: &Api, method: &str, path: &str, body: Option<Value>) -> Answered {
+    let path = named(path, api.me.entity_id);
+    let mut request = request(method, &path, Some(&api.me.api_key), body);
+    request.headers_mut().insert("traceparent", format!("00-{TRACE}-00f067aa0ba902b7-01").parse().unwrap());
+    call(&api.router, request).await
+}
+
+/// Lets the dashboard's numbers follow what happened; answers how many changes were counted.
+async fn count(api: &Api) -> usize {
+    let changes = serde_json::from_value(Value::Array(api.world.table.new_changes())).unwrap();
+    axle_app::crm::dashboard::count(&api.world.app, changes).await.unwrap()
+}
+
+#[tokio::test]
+async fn every_operation_keeps_its_budget_and_its_events_the_callers_trace() {
+    let stated = budgets()["operations"].clone();
+    let all = operations();
+    let by_id = |wanted: &str| all.iter().find(|(_, _, operation)| operation["operationId"] == wanted);
+    let mut measured = BTreeMap::new();
+    for each in &all {
+        let (method, template, operation) = each;
+        let name = operation["operationId"].as_str().unwrap();
+        let entry = stated.get(name).cloned().unwrap_or(Value::Object(Map::new()));
+        let api = Api::new().await;
+        let mut own = Own::new(&api);
+        let path = own.path(name, template).await;
+        // What it reads, if it is a list.
+        if let Some(before) = entry["after"].as_str() {
+            let maker = by_id(before).unwrap_or_else(|| panic!("{name}: there is no operation {before}"));
+            let path = if maker.1.contains("{id}") { path.clone() } else { own.fill(&maker.1).await };
+            let made_of = if entry["after_body"].is_null() { &stated[before]["body"] } else { &entry["after_body"] };
+            for n in 0..20 {
+                let body = body(&mut own, made_of, maker, n).await;
+                send(&api, &maker.0, &path, body).await;
+            }
+            count(&api).await;
+        }
+        let body = body(&mut own, &entry["body"], each, 9_999).await;
+        api.get("/me").await;
+        spent(&api);
+        let query = entry["query"].as_str().map_or(String::new(), |query| format!("?{query}"));
+        if is_refusal(operation) {
+            let answer = try_send(&api, method, &path, body).await;
+            assert_eq!(answer.status, 405, "{method} {path}: {}", answer.text);
+        } else {
+            send(&api, method, &format!("{path}{query}"), body).await;
+        }
+
+        let (read, write) = api.world.meter.take_units();
+        let records = api.world.table.new_records();
+        let events: Vec<Event> = records.iter().filter_map(event_of).collect();
+        let traces: Vec<String> = events.iter().filter_map(|event| event.trace_id).map(|trace| trace.to_string()).collect();
+        // Who follows a link has no trace to go on with.
+        let begun = if is_public(operation) { traces.clone() } else { vec![TRACE.to_owned(); events.len()] };
+        assert_eq!(traces, begun, "{name}: an event without the trace of the call that it tells of");
+        let jobs = records.iter().map(|record| jobs_of(record).len()).sum::<usize>();
+        let spent = [("read", read), ("write", write), ("events", events.len() as f64), ("jobs", jobs as f64)];
+        measured.insert(name.to_owned(), Spent::from(spent));
+    }
+    compare("operations", &measured);
+}
+
+/// Runs an import of so many rows after another one of the same; answers what the second spends on a row.
+async fn import(rows: usize, known: bool) -> Spent {
+    let api = Api::new().await;
+    let csv = |from: usize| {
+        let row = |n: usize| format!("first.last{n}@company{}.example,First,Last {n},Head of Sales,Company {n}\n", n % 50);
+        (from..from + rows).map(row).fold("Email,First Name,Last Name,Job Title,Company\n".to_owned(), |csv, row| csv + &row)
+    };
+    let mut last = Spent::new();
+    for from in [0, if known { 0 } else { rows }] {
+        api.post("/leads/import", json!({"csv": csv(from)})).await;
+        let job = api.world.table.new_records().iter().flat_map(jobs_of).next().unwrap();
+        api.world.meter.take();
+        let worked = work(&api.world.app, serde_json::from_value(job).unwrap(), Instant::now() + Duration::from_secs(60)).await;
+        worked.outcome.unwrap();
+        let counts = (worked.rows.created, worked.rows.skipped);
+        assert_eq!(counts, if known && last.contains_key("read") { (0, rows as u64) } else { (rows as u64, 0) });
+        // Of all that an import needs beside its rows each row bears a share.
+        last = spent(&api).into_iter().map(|(what, units)| (what, (units / rows as f64 * 1e3).round() / 1e3)).collect();
+    }
+    last
+}
+
+/// Dispatches an event to an endpoint that answers with `status`, and delivers it; answers what each of the two spends.
+async fn notify(event_types: Value, status: u16) -> (Spent, Option<Spent>) {
+    let api = Api::new().await;
+    let server = MockServer::start().await;
+    Mock::given(wiremock::matchers::any()).respond_with(ResponseTemplate::new(status)).mount(&server).await;
+    let made = api.post("/webhooks", json!({"url": server.uri(), "event_types": event_types})).await;
+    assert_eq!(made.status, 201, "{}", made.text);
+    let mut last = (Spent::new(), None);
+    // The first attempt also notes how the endpoint is doing; from then on that is no news.
+    for n in 0..2 {
+        api.post("/leads", json!({"email": format!("lead{n}@example.com")})).await;
+        let event = api.world.table.new_records().iter().find_map(event_of).unwrap();
+        api.world.meter.take();
+        Dispatcher::new(Arc::clone(&api.world.app)).dispatch(&event).await.unwrap();
+        let units = api.world.meter.take_units();
+        let records = api.world.table.new_records();
+        let jobs: Vec<DeliverJob> = records.iter().flat_map(jobs_of).map(|job| serde_json::from_value(job).unwrap()).collect();
+        last.0 = Spent::from([("read", units.0), ("write", units.1), ("events", 0.0), ("jobs", jobs.len() as f64)]);
+        let Some(job) = jobs.first() else { continue };
+        assert_eq!(job.trace_id, event.trace_id);
+        let deliverer = Deliverer::new(Arc::clone(&api.world.app), Limits::default());
+        let tried = deliverer.deliver(job).await.unwrap().unwrap();
+        assert_eq!((tried.status_code, tried.trace_id), (Some(status), event.trace_id));
+        last.1 = Some(spent(&api));
+    }
+    last
+}
+
+/// Sends a plain message; answers what that spends.
+async fn message() -> Spent {
+    let api = Api::new().await;
+    let mut last = Spent::new();
+    // The second of an hour finds the hour's numbers there.
+    for n in 0..2 {
+        let mail = json!({"channel": "email", "to": format!("ada{n}@example.com"), "subject": "Hello", "text": "How are you?"});
+        api.post("/communications", mail).await;
+        let job = api.world.table.new_records().iter().flat_map(jobs_of).next().unwrap();
+        api.world.meter.take();
+        let outbox = Outbox::new(Arc::clone(&api.world.app), SendLimits::default());
+        outbox.send(&serde_json::from_value(job).unwrap()).await.unwrap();
+        assert_eq!(api.world.sent.emails().len(), n + 1);
+        last = spent(&api);
+    }
+    last
+}
+
+/// Counts a new deal for the dashboard; answers what that spends.
+async fn change() -> Spent {
+    let api = Api::new().await;
+    let mut own = Own::new(&api);
+    let mut last = Spent::new();
+    for _ in 0..2 {
+        own.fill("{companyId}{contactId}").await;
+        count(&api).await;
+        own.fill("{newLead}").await;
+        spent(&api);
+        assert_eq!(count(&api).await, 1);
+        last = spent(&api);
+    }
+    last
+}
+
+/// A minute of the scheduler, with a reminder to give or without.
+async fn minute(reminder: bool) -> Spent {
+    let api = Api::new().await;
+    if reminder {
+        let at = api.world.clock.now().plus_secs(60);
+        send(&api, "POST", "/api/crm/activities", Some(json!({"type": "task", "subject": "Call back", "dueAt": at}))).await;
+        api.world.clock.advance_secs(60);
+    }
+    spent(&api);
+    let swept = axle_app::schedule::sweep(&api.world.app, Instant::now() + Duration::from_secs(30)).await.unwrap();
+    assert_eq!(swept.sent, u64::from(reminder));
+    spent(&api)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_step_of_a_worker_keeps_its_budget() {
+    let mut measured = BTreeMap::new();
+    measured.insert("importRow", import(500, false).await);
+    measured.insert("importKnownRow", import(500, true).await);
+    let (dispatched, delivered) = notify(json!(["lead.*"]), 200).await;
+    measured.insert("dispatchEvent", dispatched);
+    measured.insert("deliver", delivered.unwrap());
+    measured.insert("deliverInVain", notify(json!(["lead.*"]), 500).await.1.unwrap());
+    measured.insert("dispatchUnwantedEvent", notify(json!(["campaign.*"]), 200).await.0);
+    measured.insert("sendMessage", message().await);
+    measured.insert("countChange", change().await);
+    measured.insert("sweep", minute(false).await);
+    measured.insert("sweepReminder", minute(true).await);
+    // It reads the stream and writes nothing to the table.
+    measured.insert("relayEvent", Spent::from([("read", 0.0), ("write", 0.0), ("events", 0.0), ("jobs", 0.0)]));
+    compare("workers", &measured.into_iter().map(|(name, spent)| (name.to_owned(), spent)).collect());
+}
+
+#[test]
+fn every_worker_has_a_step_with_a_budget() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../functions");
+    let http: Vec<&str> = axle_http_tests::groups().into_iter().map(|(name, _)| name).collect();
+    let names = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let workers: std::collections::BTreeSet<String> =
+        names.filter(|name| name != "noop" && !http.contains(&name.as_str())).collect();
+    let steps =
+        budgets()["workers"].as_object().unwrap().values().map(|step| step["function"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(workers, steps);
+    assert!(TRACE.parse::<TraceId>().is_ok());
+}
