@@ -4,6 +4,9 @@
 //! cold start. Stack, heap and libraries stay at random addresses. A flag for the whole build would be simpler, but dependencies
 //! that are also built as shared libraries refuse it.
 
+// What a build script prints is how it speaks to cargo.
+#![allow(clippy::print_stdout)]
+
 fn main() {
     println!("cargo::rerun-if-changed=../../infra/link.rs");
     println!("cargo::rustc-link-arg-bins=-no-pie");
