@@ -54,7 +54,7 @@ pub struct ContactInput {
 /// A new contact, with the company to put them into.
 #[derive(Clone, Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
-#[schema(as = CrmNewContact, example = json!({"firstName": "Ada", "lastName": "Lovelace", "email": "ada@engines.example", "title": "Analyst"}))]
+#[schema(as = CrmNewContact, min_properties = 1, example = json!({"firstName": "Ada", "lastName": "Lovelace", "email": "ada@engines.example", "title": "Analyst"}))]
 pub struct NewContact {
     #[schema(max_length = 300, example = "Ada")]
     pub first_name: Option<String>,

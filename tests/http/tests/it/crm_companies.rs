@@ -29,8 +29,10 @@ async fn a_company_is_created_read_and_changed() {
     let changed = changed.json();
     assert_eq!((&changed["address"], &changed["tags"]), (&json!({"country": "GB", "street": "1 Mill Lane"}), &json!([])));
     assert_eq!((changed["status"].as_str(), changed["ownerUserId"].as_str()), (Some("active"), Some(owner)));
-    let refused = crm.patch(&path, json!({"name": null, "status": null, "domain": "a b"})).await;
-    assert_eq!((refused.status.as_u16(), refused.pointers()), (422, vec!["/name".to_owned(), "/status".to_owned()]));
+    for field in ["name", "status"] {
+        let refused = crm.patch(&path, json!({(field): null})).await;
+        assert_eq!((refused.status.as_u16(), refused.pointers()), (422, vec![format!("/{field}")]));
+    }
     assert_eq!(crm.patch(&path, json!({"domain": "a b", "phone": "1"})).await.pointers(), ["/domain", "/phone"]);
 
     let events = crm.api.get("/events?type=company.*").await.json();
