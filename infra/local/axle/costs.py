@@ -197,7 +197,8 @@ class Costs:
         busy = "; other programs ran beside it, so it is too high" if self.measured["machine"]["busy_before"] > 0.2 else ""
         lines += [f"ms: the function's own time, measured on {day} ({self.measured['machine']['cpu']}{busy}); ~ is that of the slowest operation",
                   f"alike, or an assumption. To it {assumed['network_ms']} ms of waiting for AWS are added. read, write: DynamoDB's capacity units. Other: SQS, EventBridge, S3, SES. Logs:",
-                  f"{assumed['log_bytes']} bytes an invocation. An operation's price does not hold what follows from its events: add the steps."]
+                  f"{assumed['log_bytes']} bytes an invocation. An operation's price does not hold what follows from its events: add the steps.",
+                  "Lists are of 20 entries, batches and the import of ten records."]
         return "\n".join(lines)
 
 
