@@ -70,6 +70,7 @@ BEYOND_SCHEMAS = [
     r"must be before `until`, and not in the future",
     r"no (sending identity|campaign) has this id",
     r"no upload has this id",
+    r"no (lead|contact|company|company membership|list|project) has this id|cannot be cleared",
     r"cannot go with csv|is required, or else upload_id",
     r"a lead needs an e-mail address, a LinkedIn URL or a phone",
     r"is not a valid phone number|is not a valid e-mail address|is not a LinkedIn profile URL|is not an IANA time zone",

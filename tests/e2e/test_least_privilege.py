@@ -320,6 +320,8 @@ def world(stack, aws, connect, make_key, until):
     receiver.close()
 
 
+# What AWS checks and the local stack does not.
+ONLY_ON_AWS = {"ses:SendRawEmail"}
 FUNCTIONS = ["identity", "leads", "campaigns", "communications", "webhooks", "crm", "insights", "event-relay", "crm-aggregator",
              "import-worker", "webhook-dispatcher", "webhook-deliverer", "outbox-sender", "scheduler"]
 
@@ -344,6 +346,8 @@ def test_every_permission_is_needed(world, aws, stack, kill_function, function_l
     for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
         document = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
         for action, resource in permissions(document):
+            if action in ONLY_ON_AWS:
+                continue
             iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(without(document, action, resource)))
             kill_function(function)  # with what it has cached
             since = time.time()
