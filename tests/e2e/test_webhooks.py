@@ -273,8 +273,9 @@ def test_private_addresses_are_refused(tenant, url):
 
 def test_a_change_to_a_private_address_is_refused(tenant, subscribe, receiver):
     webhook = subscribe(receiver)
-    problem = tenant.want(422, "PATCH", f"/webhooks/{webhook['id']}", json={"url": "https://10.0.0.1/hook", "event_types": ["nonsense.*"]})
-    assert sorted(error["pointer"] for error in problem["errors"]) == ["/event_types/0", "/url"]
+    for change, pointer in [({"url": "https://10.0.0.1/hook"}, "/url"), ({"event_types": ["nonsense.*"]}, "/event_types/0")]:
+        problem = tenant.want(422, "PATCH", f"/webhooks/{webhook['id']}", json=change)
+        assert [error["pointer"] for error in problem["errors"]] == [pointer]
     assert tenant.want(200, "GET", f"/webhooks/{webhook['id']}")["url"] == receiver.url
 
 
