@@ -49,7 +49,7 @@ def no_dead_letters(stack, aws):
                 for url in urls if "Dlq" in url}
 
     before = count()
-    assert len(before) == 5
+    assert len(before) == 7
     yield
     assert count() == before
 
