@@ -21,9 +21,6 @@ CONFIG = """
 [checks.positive_data_acceptance]
 enabled = false  # fuzzing.valid_data_is_accepted knows which refusals are beyond any schema
 
-[checks.not_a_server_error]
-enabled = false  # fuzzing.functions_do_not_fail
-
 [checks.negative_data_rejection]
 expected-statuses = [400, 401, 403, 404, 405, 406, 409, 412, 413, 415, 422, 428, 429, "5xx"]
 

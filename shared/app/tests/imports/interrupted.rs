@@ -89,8 +89,9 @@ async fn workers_dropped_in_mid_work_lose_and_double_nothing() {
         for polls in (1..).step_by(2) {
             match killed_after(&tenant, &job, polls).await {
                 None => deaths += 1,
+                // The worker before it may have died after its last write, with nothing left to do for this one.
                 Some(outcome) => {
-                    assert_eq!(outcome, WorkOutcome::Ended);
+                    assert!(matches!(outcome, WorkOutcome::Ended | WorkOutcome::NothingToDo), "{outcome:?}");
                     break;
                 }
             }
@@ -112,8 +113,10 @@ async fn workers_that_die_before_any_write_lose_and_double_nothing() {
             let (app, job) = (mortal(&tenant, nth), job.clone());
             match tokio::spawn(async move { work(&app, job, in_time()).await.outcome }).await {
                 Err(_) => deaths += 1,
+                // As above: killed between the last write and its answer.
                 Ok(outcome) => {
-                    assert_eq!(outcome.unwrap(), WorkOutcome::Ended);
+                    let outcome = outcome.unwrap();
+                    assert!(matches!(outcome, WorkOutcome::Ended | WorkOutcome::NothingToDo), "{outcome:?}");
                     break;
                 }
             }
