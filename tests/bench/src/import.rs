@@ -17,24 +17,31 @@ use crate::world::World;
 
 const NEEDED: [&str; 3] = ["leads", "event-relay", "import-worker"];
 
-pub async fn run(world: &mut World, tenant: &Tenant, args: &Args, report: &mut Report) -> Result<()> {
+/// What is imported: plain rows for the speed, and a large file for the worker's memory.
+pub struct File {
+    csv: CsvFile,
+    large: bool,
+}
+
+pub fn files(args: &Args) -> [File; 2] {
+    let plain = File { csv: CsvFile::with_rows("rows", args.rows), large: false };
+    [plain, File { csv: CsvFile::with_bytes("large", args.large_bytes), large: true }]
+}
+
+pub async fn run(world: &mut World, tenant: &Tenant, file: File, report: &mut Report) {
     let missing = world.missing(&NEEDED);
     if !missing.is_empty() {
         report.skip(format!("import: {} not built", missing.join(", ")));
-        return Ok(());
+        return;
     }
-    let files = [(false, CsvFile::with_rows("rows", args.rows)), (true, CsvFile::with_bytes("large", args.large_bytes))];
-    for (large, file) in files {
-        eprintln!("importing {} rows, {:.0} MB ...", file.rows(), mb(file.len()));
-        match import(world, tenant, file, large).await {
-            Ok(row) => report.import.push(row),
-            Err(error) => report.fault(format!("import: {error}")),
-        }
+    eprintln!("importing {} rows, {:.0} MB ...", file.csv.rows(), mb(file.csv.len()));
+    match import(world, tenant, file).await {
+        Ok(row) => report.import.push(row),
+        Err(error) => report.fault(format!("import: {error}")),
     }
-    Ok(())
 }
 
-async fn import(world: &mut World, tenant: &Tenant, file: CsvFile, large: bool) -> Result<Import> {
+async fn import(world: &mut World, tenant: &Tenant, File { csv: file, large }: File) -> Result<Import> {
     let mut leads = Function::start(&world.launch("leads")).await?;
     let mut relayer = Function::start(&world.launch("event-relay")).await?;
     let mut worker = Function::start(&world.launch("import-worker")).await?;

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::Result;
 use crate::machine::Machine;
 use crate::stats::{mb, print_table};
+use crate::world::World;
 
 /// A cold start may take this many times that of the empty function.
 pub const COLD_LIMIT: f64 = 1.5;
@@ -80,6 +81,13 @@ impl Report {
 
     pub fn skip(&mut self, what: String) {
         self.skipped.push(what);
+    }
+
+    /// What the functions asked of AWS and the harness does not know: the figures may be of something else then.
+    pub fn note_unknown_calls(&mut self, world: &World) {
+        for call in world.aws.unknown_calls() {
+            self.fault(format!("the harness does not answer the AWS call {call}"));
+        }
     }
 
     pub fn is_good(&self) -> bool {
