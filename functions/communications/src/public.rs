@@ -42,7 +42,8 @@ fn visit(method: &Method, headers: &HeaderMap) -> Visit {
 /// Changes nothing: scanners look at every link.
 #[utoipa::path(get, path = "/communications/unsubscribe/{ticket}", tag = "Links in messages", operation_id = "showUnsubscribe", security(()),
     params(("ticket" = String, Path)),
-    responses((status = 200, description = "A page with a button.", body = String, content_type = "text/html")))]
+    responses((status = 200, description = "A page with a button.", body = String, content_type = "text/html"),
+        (status = 404, description = "Not a link of ours; a page that says so.", body = String, content_type = "text/html")))]
 pub(crate) async fn unsubscribe_form(State(app): State<Arc<App>>, Id(ticket): Id<String>) -> Result<Response, ApiError> {
     answer(communications::check_unsubscribe(&app, &ticket).await, unsubscribe_page)
 }
@@ -52,7 +53,8 @@ pub(crate) async fn unsubscribe_form(State(app): State<Arc<App>>, Id(ticket): Id
 /// What the page's button and mail programs (RFC 8058) post. The address gets no more messages of this tenant; again changes nothing.
 #[utoipa::path(post, path = "/communications/unsubscribe/{ticket}", tag = "Links in messages", operation_id = "unsubscribe", security(()),
     params(("ticket" = String, Path)),
-    responses((status = 200, description = "A page that says so.", body = String, content_type = "text/html")))]
+    responses((status = 200, description = "A page that says so.", body = String, content_type = "text/html"),
+        (status = 404, description = "Not a link of ours; a page that says so.", body = String, content_type = "text/html")))]
 pub(crate) async fn unsubscribe(State(app): State<Arc<App>>, Id(ticket): Id<String>) -> Result<Response, ApiError> {
     answer(communications::unsubscribe(&app, &ticket).await, unsubscribed_page)
 }
@@ -76,7 +78,8 @@ pub(crate) async fn open(State(app): State<Arc<App>>, Id(ticket): Id<String>, me
 /// Leads to the link that was in that message, and to nothing else.
 #[utoipa::path(get, path = "/communications/click/{ticket}", tag = "Links in messages", operation_id = "trackClick", security(()),
     params(("ticket" = String, Path)),
-    responses((status = 302, description = "On to the link's target.", headers(("Location" = String)))))]
+    responses((status = 302, description = "On to the link's target.", headers(("Location" = String))),
+        (status = 404, description = "Not a link of ours; a page that says so.", body = String, content_type = "text/html")))]
 pub(crate) async fn click(
     State(app): State<Arc<App>>,
     Id(ticket): Id<String>,
@@ -104,7 +107,8 @@ pub(crate) async fn confirm_form(_ticket: Id<String>) -> Response {
 /// Confirm a sender address
 #[utoipa::path(post, path = "/communications/identities/confirm/{ticket}", tag = "Links in messages", operation_id = "confirmIdentity",
     security(()), params(("ticket" = String, Path)),
-    responses((status = 200, description = "A page that says so.", body = String, content_type = "text/html")))]
+    responses((status = 200, description = "A page that says so.", body = String, content_type = "text/html"),
+        (status = 404, description = "Not a link of ours; a page that says so.", body = String, content_type = "text/html")))]
 pub(crate) async fn confirm(State(app): State<Arc<App>>, Id(ticket): Id<String>) -> Result<Response, ApiError> {
     let done = || message_page("Your address is confirmed", "Messages can be sent from it now.");
     answer(communications::confirm_identity(&app, &ticket).await, done)

@@ -17,6 +17,9 @@ use crate::error::{Error, Result};
 /// Numbers beyond this are not exact in JSON's usual reading, so they are left as they are.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
+/// The magnitudes that the table can hold besides 0, a little inside DynamoDB's limits of 1e-130 and 9.99e125.
+const STORABLE: std::ops::RangeInclusive<f64> = 1e-129..=1e125;
+
 /// Reads a value as a `T`.
 ///
 /// # Errors
@@ -24,6 +27,7 @@ const EXACT: f64 = 9_007_199_254_740_992.0;
 pub fn read<T: DeserializeOwned + Input + ToSchema + 'static>(value: Value) -> Result<T> {
     let mut faults = Faults::new();
     schema::check::<T>(&value, &mut faults).map_err(Error::Internal)?;
+    note_numbers(&value, &mut faults);
     if !faults.is_empty() {
         // Every fault in one answer: what is left without the faulty parts is judged by its own rules too.
         if let Ok(rest) = serde_json::from_value::<T>(without_faulty(value, &faults)) {
@@ -60,6 +64,26 @@ fn typed<T: DeserializeOwned>(value: Value) -> Result<T> {
         tracing::error!(error = %e, of = std::any::type_name::<T>(), "a schema is wider than its type");
         Error::invalid("", e.to_string())
     })
+}
+
+/// Notes every number that the table cannot hold, wherever it stands: also in parts whose form is the caller's own.
+fn note_numbers(value: &Value, faults: &mut Faults) {
+    match value {
+        Value::Number(number) if number.as_f64().is_some_and(|n| n != 0.0 && !STORABLE.contains(&n.abs())) => {
+            faults.add("", "has a number beyond 1e125, or nearer to 0 than 1e-129");
+        }
+        Value::Array(items) => {
+            for (i, item) in items.iter().enumerate() {
+                faults.at(format!("/{i}"), |faults| note_numbers(item, faults));
+            }
+        }
+        Value::Object(fields) => {
+            for (name, item) in fields {
+                faults.at(format!("/{}", schema::escape(name)), |faults| note_numbers(item, faults));
+            }
+        }
+        _ => {}
+    }
 }
 
 /// The body without the fields that have faults. Entries of lists stay, as leaving them out would move the others.
@@ -131,6 +155,18 @@ mod tests {
             whole_numbers(json!([-0.0, 1e300, 0.5, 9_007_199_254_740_992.0])).to_string(),
             "[0,1e+300,0.5,9007199254740992]"
         );
+    }
+
+    #[test]
+    fn numbers_are_those_that_the_table_holds() {
+        use axle_domain::lead::LeadInput;
+        for (number, good) in [(0.0, true), (-1.5, true), (1e125, true), (1e126, false), (-1e300, false), (1e-200, false)] {
+            for part in ["custom", "consent"] {
+                let lead = json!({"email": "a@example.com", part: {"a/b": [number]}});
+                let expected = if good { vec![] } else { vec![format!("/{part}/a~1b/0")] };
+                assert_eq!(pointers(read::<LeadInput>(lead)), expected, "{part} {number}");
+            }
+        }
     }
 
     #[test]

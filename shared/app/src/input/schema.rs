@@ -111,7 +111,7 @@ pub fn check<T: ToSchema + 'static>(body: &Value, faults: &mut Faults) -> Result
     Ok(())
 }
 
-fn escape(name: &str) -> String {
+pub(super) fn escape(name: &str) -> String {
     name.replace('~', "~0").replace('/', "~1")
 }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::address::parse_url;
-use crate::text::text_enum;
+use crate::text::{Entry, text_enum};
 use crate::{Faults, Input};
 
 /// Definitions that each kind of record can have.
@@ -70,7 +70,7 @@ pub struct CustomFieldInput {
     pub kind: CustomType,
     /// What a select or multiselect can be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(max_items = 200)]
+    #[schema(value_type = Option<Vec<Entry<300>>>, max_items = 200)]
     pub options: Option<Vec<String>>,
     /// New records must have a value. Records from before are asked for one when their `custom` is changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -83,7 +83,7 @@ pub struct CustomFieldInput {
 pub struct CustomFieldSettings {
     /// Values that were saved stay, also those that are no option any more.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(max_items = 200)]
+    #[schema(value_type = Option<Vec<Entry<300>>>, max_items = 200)]
     pub options: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub required: Option<bool>,

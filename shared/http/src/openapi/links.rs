@@ -10,34 +10,44 @@ pub(super) struct Link {
     path: String,
     status: String,
     operation: String,
-    parameter: String,
+    parameters: Value,
 }
 
-/// Links to all operations that need nothing in their path but the `id` of what a POST made.
+/// Links to all operations that need nothing in their path but what the POST had there and the `id` of what it made, or what
+/// the parameter is named after.
 pub(super) fn to_what_was_made(paths: &Value, schemas: &Value) -> Vec<Link> {
     let mut links = Vec::new();
     let each = || paths.as_object().into_iter().flatten();
-    for (path, item) in each().filter(|(path, _)| !path.contains('{')) {
+    for (path, item) in each() {
         let made = item["post"]["responses"].as_object().into_iter().flatten();
-        let with_id = |response: &Value| has_id(&response["content"]["application/json"]["schema"], schemas);
-        let Some((status, _)) = made.into_iter().find(|(status, response)| status.starts_with('2') && with_id(response)) else {
-            continue;
-        };
-        for (below, item) in each() {
-            let Some(parameter) = only_parameter(below, path) else { continue };
-            for operation in item.as_object().into_iter().flatten().filter_map(|(_, o)| o["operationId"].as_str()) {
-                let (path, status, operation) = (path.clone(), status.clone(), operation.to_owned());
-                links.push(Link { path, status, operation, parameter: parameter.to_owned() });
+        for (status, response) in made.filter(|(status, _)| status.starts_with('2')) {
+            let schema = &response["content"]["application/json"]["schema"];
+            for (below, item) in each() {
+                let Some(parameter) = only_parameter(below, path) else { continue };
+                let Some(property) = ["id", parameter].into_iter().find(|name| has(name, schema, schemas)) else { continue };
+                let parameters = parameters(path, parameter, property);
+                for operation in item.as_object().into_iter().flatten().filter_map(|(_, o)| o["operationId"].as_str()) {
+                    let (path, status, operation) = (path.clone(), status.clone(), operation.to_owned());
+                    links.push(Link { path, status, operation, parameters: parameters.clone() });
+                }
             }
         }
     }
     links
 }
 
+/// Those that the base path has, as the request had them, and the one that the answer gives.
+fn parameters(base: &str, parameter: &str, property: &str) -> Value {
+    let of_base = base.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+    let mut all: serde_json::Map<_, _> = of_base.map(|name| (name.to_owned(), json!(format!("$request.path.{name}")))).collect();
+    all.insert(parameter.to_owned(), json!(format!("$response.body#/{property}")));
+    Value::Object(all)
+}
+
 pub(super) fn add(paths: &mut Value, links: Vec<Link>) {
-    for Link { path, status, operation, parameter } in links {
+    for Link { path, status, operation, parameters } in links {
         paths[&path]["post"]["responses"][&status]["links"][&operation] =
-            json!({"operationId": operation, "parameters": {parameter: "$response.body#/id"}});
+            json!({"operationId": operation, "parameters": parameters});
     }
 }
 
@@ -47,15 +57,17 @@ fn only_parameter<'a>(path: &'a str, base: &str) -> Option<&'a str> {
     (!rest.contains('{')).then_some(parameter)
 }
 
-fn has_id(schema: &Value, schemas: &Value) -> bool {
+fn has(property: &str, schema: &Value, schemas: &Value) -> bool {
     let schema = resolve(schema, schemas);
     let parts = schema["allOf"].as_array().into_iter().flatten();
-    schema["properties"]["id"].is_object() || parts.into_iter().any(|part| has_id(part, schemas))
+    schema["properties"][property].is_object() || parts.into_iter().any(|part| has(property, part, schemas))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::only_parameter;
+    use serde_json::json;
+
+    use super::{only_parameter, parameters};
 
     #[test]
     fn what_is_under_a_path() {
@@ -69,5 +81,9 @@ mod tests {
         ] {
             assert_eq!(only_parameter(path, base), parameter, "{path}");
         }
+        let memberships = "/api/crm/contacts/{contactId}/company-memberships";
+        assert_eq!(only_parameter(&format!("{memberships}/{{membershipId}}"), memberships), Some("membershipId"));
+        let all = json!({"contactId": "$request.path.contactId", "membershipId": "$response.body#/id"});
+        assert_eq!(parameters(memberships, "membershipId", "id"), all);
     }
 }
