@@ -1,5 +1,10 @@
 //! What an answer to a message means: interest, an objection, a notice of absence.
 
+mod classify;
+mod cues;
+
+pub use classify::classify;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
