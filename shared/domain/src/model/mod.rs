@@ -6,7 +6,7 @@ mod price;
 pub use config::{
     BUILTIN_MODEL, DEFAULT_OUTPUT_TOKENS, LlmConfig, MAX_MODEL_NAME, MAX_OUTPUT_TOKENS, ModelConfig, ModelProvider,
 };
-pub use price::{MAX_REPAIRS, Price, PriceBasis, PriceFault, PriceTable, PromptSize, cost_of};
+pub use price::{MAX_REPAIR_BYTES, MAX_REPAIRS, Price, PriceBasis, PriceFault, PriceTable, PromptSize, cost_of, most_bytes};
 
 use std::ops::{Add, AddAssign};
 

@@ -13,9 +13,9 @@ pub const MAX_REPAIRS: u32 = 2;
 /// Tokens that providers add to a prompt on their own: the framing of messages, and of tools for structured answers.
 const FRAMING_TOKENS: u64 = 1_500;
 /// Most bytes of faults that a repair shows to the model.
-const REPAIR_BYTES: u64 = 4_000;
+pub const MAX_REPAIR_BYTES: usize = 4_000;
 /// No token stands for more of an answer than this many bytes; the long ones are runs of blanks.
-const BYTES_PER_TOKEN: u64 = 16;
+const BYTES_PER_TOKEN: usize = 16;
 
 static BUILT_IN: &str = include_str!("../../data/model-prices.json");
 
@@ -133,7 +133,7 @@ impl PriceTable {
         let repairs = if prompt.has_schema { u64::from(MAX_REPAIRS) } else { 0 };
         let first = prompt.bytes.saturating_add(FRAMING_TOKENS);
         // Each repair sends the prompt again, the last answer and what is wrong with it.
-        let again = first.saturating_add(answer.saturating_mul(BYTES_PER_TOKEN)).saturating_add(REPAIR_BYTES);
+        let again = first.saturating_add(answer.saturating_mul(BYTES_PER_TOKEN as u64)).saturating_add(MAX_REPAIR_BYTES as u64);
         let usage = Usage {
             input_tokens: first.saturating_add(again.saturating_mul(repairs)),
             output_tokens: answer.saturating_mul(1 + repairs),
@@ -149,6 +149,11 @@ pub struct PromptSize {
     pub bytes: u64,
     /// Whether the answer is checked, and so perhaps repaired.
     pub has_schema: bool,
+}
+
+/// As much of an answer of so many tokens as a repair shows to the model again, in bytes.
+pub fn most_bytes(tokens: u32) -> usize {
+    tokens as usize * BYTES_PER_TOKEN
 }
 
 /// What usage costs, rounded up to a whole micro-unit once.

@@ -4,16 +4,27 @@
 //! waited for while there is time, and an answer that does not fit its schema is sent back to the model with what is wrong, at
 //! most [`MAX_REPAIRS`](axle_domain::model::MAX_REPAIRS) times; everything that was used is counted, also when the call fails.
 
+mod anthropic;
+mod bedrock;
+mod builtin;
+mod conversation;
+mod endpoint;
 mod error;
+mod http;
+mod openai;
 mod request;
+mod router;
 mod scripted;
+mod shape;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 
+pub use bedrock::BedrockAccess;
 pub use error::{ModelError, ModelErrorKind};
 pub use request::{ModelAnswer, ModelCredentials, ModelRequest};
+pub use router::{ModelRouter, ModelSettings};
 pub use scripted::ScriptedModels;
 
 /// Answers tasks.
