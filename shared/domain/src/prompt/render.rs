@@ -163,3 +163,7 @@ impl Data {
         parts.join("\n\n")
     }
 }
+
+#[cfg(test)]
+#[path = "render_tests.rs"]
+mod tests;
