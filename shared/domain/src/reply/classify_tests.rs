@@ -26,6 +26,11 @@ fn labelled() -> Vec<Labelled> {
     read(include_str!("../../testdata/replies/labelled.jsonl"))
 }
 
+/// The set that was written after the cues, and for which none was changed: what becomes of replies that nobody thought of.
+fn held_out() -> Vec<Labelled> {
+    read(include_str!("../../testdata/replies/held-out.jsonl"))
+}
+
 /// As the outbox does it: the mail is read, and its latest text judged.
 fn judge(reply: &Labelled) -> Classification {
     let post = InboundPost {
@@ -43,6 +48,33 @@ fn judge(reply: &Labelled) -> Classification {
     classify(&mail.subject, mail.latest_text())
 }
 
+#[derive(Clone, Copy, Default)]
+struct Measure {
+    right: u32,
+    taken_for: u32,
+    are: u32,
+}
+
+impl Measure {
+    fn precision(self) -> f64 {
+        if self.taken_for == 0 { 0.0 } else { f64::from(self.right) / f64::from(self.taken_for) }
+    }
+
+    fn recall(self) -> f64 {
+        f64::from(self.right) / f64::from(self.are)
+    }
+}
+
+fn measure(replies: &[Labelled]) -> Vec<(ReplyClass, Measure)> {
+    let judged: Vec<(ReplyClass, ReplyClass)> = replies.iter().map(|reply| (reply.class, judge(reply).class)).collect();
+    let of = |class: ReplyClass| Measure {
+        right: judged.iter().filter(|(is, as_)| *is == class && *as_ == class).count() as u32,
+        taken_for: judged.iter().filter(|(_, as_)| *as_ == class).count() as u32,
+        are: judged.iter().filter(|(is, _)| *is == class).count() as u32,
+    };
+    ReplyClass::ALL.iter().map(|class| (*class, of(*class))).collect()
+}
+
 /// Every reply that is taken for something else.
 fn mistakes(replies: &[Labelled]) -> String {
     let mut out = String::new();
@@ -57,10 +89,48 @@ fn mistakes(replies: &[Labelled]) -> String {
 }
 
 #[test]
+fn the_sets_are_large_and_varied() {
+    let (labelled, held_out) = (labelled(), held_out());
+    assert!(labelled.len() >= 150 && held_out.len() == 50);
+    for set in [&labelled, &held_out] {
+        for class in ReplyClass::ALL {
+            assert!(set.iter().filter(|reply| reply.class == *class).count() * 10 >= set.len(), "{class}");
+        }
+        for lang in ["en", "de", "nl", "fr", "es"] {
+            assert!(set.iter().any(|reply| reply.lang == lang), "{lang}");
+        }
+    }
+    assert!(!held_out.iter().any(|reply| labelled.iter().any(|other| other.text == reply.text)));
+}
+
+#[test]
 fn what_the_cues_were_written_for() {
     let labelled = labelled();
     let mistakes = mistakes(&labelled);
     assert!(mistakes.lines().count() * 50 <= labelled.len(), "{mistakes}");
+}
+
+#[test]
+fn held_out_replies_and_the_table_in_the_readme() {
+    let held_out = held_out();
+    let measured = measure(&held_out);
+    let mut table = String::from("| class | replies | precision | recall |\n|---|---|---|---|\n");
+    for (class, m) in &measured {
+        let _ = writeln!(table, "| {class} | {} | {:.2} | {:.2} |", m.are, m.precision(), m.recall());
+        // So that no class can be given up for the others.
+        assert!(m.right >= 2, "{class}\n{}", mistakes(&held_out));
+    }
+    let right: u32 = measured.iter().map(|(_, m)| m.right).sum();
+    let _ = writeln!(
+        table,
+        "| all | {} | {:.2} | {2:.2} |",
+        held_out.len(),
+        f64::from(right) / held_out.len() as f64,
+        f64::from(right) / held_out.len() as f64
+    );
+    assert!(right >= 30, "{table}\n{}", mistakes(&held_out));
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md")).unwrap();
+    assert!(readme.contains(&table), "README.md should have:\n{table}");
 }
 
 #[rstest]
