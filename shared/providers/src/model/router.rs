@@ -67,7 +67,7 @@ pub struct ModelRouter {
     bedrock: Bedrock,
     prices: PriceTable,
     backoff: Duration,
-    forms: Mutex<HashMap<(ModelProvider, Option<String>, String), Form>>,
+    forms: Mutex<HashMap<Place, Form>>,
 }
 
 impl ModelRouter {
@@ -217,7 +217,10 @@ impl ModelRouter {
     }
 }
 
-fn place(conversation: &Conversation<'_>) -> (ModelProvider, Option<String>, String) {
+/// Which model where: its provider, a tenant's own address, its name.
+type Place = (ModelProvider, Option<String>, String);
+
+fn place(conversation: &Conversation<'_>) -> Place {
     let url = conversation.credentials.and_then(|own| own.base_url.clone());
     (conversation.config.provider, url, conversation.config.model.clone())
 }
