@@ -6,6 +6,7 @@
 mod aws;
 mod lazy;
 pub mod mail;
+pub mod model;
 pub mod objects;
 pub mod outbound;
 pub mod queue;
