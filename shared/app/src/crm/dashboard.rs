@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use axle_domain::EntityId;
 use axle_domain::crm::dashboard::{Dashboard, boards_of};
-use axle_domain::{EntityId, TraceId};
+use axle_store::TALLY_SHARDS;
 use axle_store::crm::activities::ActivityRecord;
 use axle_store::crm::companies::CompanyRecord;
 use axle_store::crm::contacts::ContactRecord;
@@ -24,8 +25,6 @@ const SIDE_BY_SIDE: usize = 16;
 const PAGE: usize = 500;
 /// What one page of a repair may take; it stops when it has less.
 const PAGE_TIME: Duration = Duration::from_secs(10);
-/// Shards of the numbers.
-const SHARDS: u128 = 16;
 
 /// How the CRM stands: right to the last write within seconds, at a price that does not depend on the number of records.
 pub async fn get(app: &App, ctx: &Ctx) -> Result<Dashboard> {
@@ -160,7 +159,7 @@ async fn shard(app: &App, entity: EntityId, after: Option<&str>, done: &mut Repa
     let marked = table.recounted(entity, n, app.now()).await?;
     done.records += count_all(app, marked.into_iter().map(|counted| (entity, counted)).collect(), true).await?;
     done.sums += table.settle(entity, n, &boards_of(app.now())).await?;
-    Ok((n + 1 < SHARDS).then(|| (n + 1).to_string()))
+    Ok((n + 1 < TALLY_SHARDS).then(|| (n + 1).to_string()))
 }
 
 /// What an operator can ask of the function that counts.
@@ -179,7 +178,6 @@ pub enum Operation {
 pub async fn operate(app: &App, operation: Operation, deadline: Instant) -> Result<Repaired> {
     let Operation::Repair { entity_id, from } = operation;
     let done = repair(app, entity_id, from, deadline).await?;
-    let trace = TraceId::random();
-    tracing::info!(%entity_id, trace_id = %trace, records = done.records, sums = done.sums, "dashboard repaired");
+    tracing::info!(%entity_id, records = done.records, sums = done.sums, "dashboard repaired");
     Ok(done)
 }
