@@ -75,7 +75,7 @@ pub(crate) async fn get(
     query: QueryReader,
 ) -> Result<Reply, ApiError> {
     query.finish()?;
-    let deal = deals::get(&app, &ctx, id).await?;
+    let deal = deals::show(&app, &ctx, id).await?;
     Ok(Reply::resource(DealOut::from(&deal), deal.version)?)
 }
 

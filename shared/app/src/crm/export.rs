@@ -13,6 +13,7 @@ use axle_store::{Key, Record, Versioned};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use serde_json::Value;
 
+use super::shared::{Linked, show_current};
 use crate::context::{App, Ctx};
 use crate::error::{Error, Result};
 
@@ -75,7 +76,7 @@ pub async fn deals(
 }
 
 /// Writes the records at these keys that `keep` lets through: read a hundred at a time, side by side, and written in order.
-async fn write<T: Record>(
+async fn write<T: Record + Linked>(
     app: &App,
     ctx: &Ctx,
     mut file: File<'_>,
@@ -87,7 +88,8 @@ async fn write<T: Record>(
     let chunks: Vec<Vec<Key>> = keys.chunks(CHUNK).map(<[_]>::to_vec).collect();
     let reads = chunks.into_iter().map(|keys| async move { table.get_many::<T>(&keys, now).await });
     let mut found = futures_util::stream::iter(reads).buffered(SIDE_BY_SIDE);
-    while let Some(records) = found.try_next().await? {
+    while let Some(mut records) = found.try_next().await? {
+        show_current(app, ctx, &mut records).await?;
         for record in records.iter().filter(|record| keep(&record.value)) {
             file.add(&out(record)?);
         }
