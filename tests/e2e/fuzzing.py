@@ -73,7 +73,7 @@ def is_positive(case) -> bool:
 BEYOND_SCHEMAS = [
     r"must lie in the future",
     r"must be before `until`, and not in the future",
-    r"no (sending identity|campaign) has this id",
+    r"no (sending identity|campaign|connection) has this id|the lead has no contact to write to|the connection is of the channel",
     r"no upload has this id|has a number beyond 1e125",
     r"no (lead|contact|company|company membership|list|marketing list|project) has this id|cannot be cleared",
     r"cannot go with csv|is required, or else upload_id",

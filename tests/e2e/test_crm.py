@@ -68,3 +68,43 @@ def test_merge_and_export(crm, until):
     rows = until(exported, "the winner in an export").splitlines()
     assert rows[0].startswith("id,name,domain,") and not any(loser in row for row in rows)
     assert any(row.startswith(f"{winner},'=Winner,") for row in rows)
+
+
+def test_an_email_to_a_lead_stands_in_its_timeline(crm, mailbox, until):
+    contact = crm(201, "POST", "/contacts", json={"firstName": "Ada", "email": f"{uuid.uuid4().hex}@example.com"})
+    lead = crm(201, "POST", "/leads", json={"title": "Fifty seats", "contactId": contact["id"]})
+    connection = crm(201, "POST", "/outbound-email-connections", json={"channel": "smtp", "from": "me@example.com",
+                                                                          "credentials": mailbox.credentials})
+    assert "credentials" not in crm(200, "GET", "/outbound-email-connections")["connections"][0]
+    mail = {"leadId": lead["id"], "connectionId": connection["id"], "channel": "smtp", "subject": "Our offer", "htmlBody": "<p>Dear Ada</p>"}
+    assert crm(202, "POST", "/outbound-email", json=mail)["status"] == "pending"
+    assert crm(422, "POST", "/outbound-email", json=mail | {"channel": "gmail"})["details"][0]["pointer"] == "/channel"
+
+    def told():
+        entries = crm(200, "GET", f"/leads/{lead['id']}/timeline")["entries"]
+        return [entry["data"]["change"] for entry in entries if entry["kind"] == "email"]
+
+    until(lambda: told() == ["sent", "queued"], "the e-mail in the timeline")
+    assert mailbox.to(contact["email"])
+
+
+def test_an_erased_person_is_nowhere(crm, until):
+    name = f"Quux{uuid.uuid4().hex[:12]}"
+    person = {"firstName": "Ada", "lastName": name, "email": f"ada@{name.lower()}.example", "phone": "+44 20 7946 0123"}
+    contact = crm(201, "POST", "/contacts", json=person)
+    lead = crm(201, "POST", "/leads", json={"title": f"Seats for {name}", "contactId": contact["id"]})
+    crm(201, "POST", "/activities", json={"type": "call", "subject": f"{name} called", "contactId": contact["id"]})
+    until(lambda: crm(200, "GET", "/leads", {"contactId": contact["id"]})["total"] == 1, "the lead's index entry")
+    until(lambda: crm(200, "GET", "/activities", {"contactId": contact["id"]})["total"] == 1, "the activity's index entry")
+
+    def erased():
+        answer = crm.api.post(f"/api/crm/contacts/{contact['id']}/erase", params={"entityId": crm.entity_id})
+        assert answer.status_code in (200, 202), answer.text
+        return answer.json() if answer.status_code == 200 else None
+
+    receipt = until(erased, "the erasure")
+    assert receipt["status"] == "completed" and len(receipt["signature"]) == 64 and receipt["removed"]["activities"] == 1
+    crm(404, "GET", f"/contacts/{contact['id']}")
+    shown = crm(200, "GET", f"/leads/{lead['id']}")
+    assert (shown["title"], shown["contactId"]) == ("Seats for [erased]", None)
+    assert crm(200, "POST", f"/contacts/{contact['id']}/erase") == receipt

@@ -157,6 +157,14 @@ class World:
         with requests.Session() as anonymous:
             anonymous.trust_env = False
             assert anonymous.get(export["url"], timeout=30).status_code == 200
+        smtp = {"host": "127.0.0.1", "port": 9, "tls": "none"}
+        connection = want(201, "POST", "/outbound-email-connections", json={"channel": "smtp", "from": self.email(), "credentials": smtp})
+        want(204, "DELETE", f"/outbound-email-connections/{connection['id']}")
+        # The person is in a stored file, which goes with them.
+        contact = want(201, "POST", "/contacts", json={"firstName": "Ada", "email": self.email()})
+        self.until(lambda: want(200, "GET", "/contacts", params={"q": contact["email"]})["total"] == 1, "the contact's index entry")
+        want(200, "GET", "/export", params={"type": "contacts", "format": "csv"})
+        assert want(200, "POST", f"/contacts/{contact['id']}/erase")["removed"]["files"] >= 1
 
     def communications(self):
         api = self.api

@@ -8,6 +8,7 @@ use axle_domain::crm::{CompanyInput, MergeCompaniesInput, MergeContactsInput, Ne
 use axle_domain::{Fault, Input};
 use axle_http::{ApiError, Body, Caller, QueryReader, Reply};
 use axum::extract::State;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -49,7 +50,7 @@ pub struct BatchOut {
 }
 
 /// The result of one creation.
-pub(crate) fn result_of(index: usize, created: Result<Answer, Error>) -> BatchResult {
+fn result_of(index: usize, created: Result<Answer, Error>) -> BatchResult {
     match created {
         Ok(answer) => {
             let id = answer.body["id"].as_str().map(str::to_owned);
@@ -63,9 +64,22 @@ pub(crate) fn result_of(index: usize, created: Result<Answer, Error>) -> BatchRe
     }
 }
 
-/// The caller of each record: the idempotency key belongs to the whole batch, whose answer is kept when it is done.
-pub(crate) fn of_one(ctx: &Ctx) -> Ctx {
-    Ctx { idempotency: None, ..ctx.clone() }
+/// Creates the records of a batch one after another, each on its own. The caller of each has no idempotency key: that belongs to the
+/// whole batch, whose answer is kept when it is done.
+pub(crate) async fn each<T, F>(ctx: Ctx, records: Vec<Value>, create: impl Fn(Ctx, T) -> F) -> Result<Reply, ApiError>
+where
+    T: Input + DeserializeOwned + ToSchema + 'static,
+    F: Future<Output = Result<Answer, Error>>,
+{
+    let (ctx, mut results) = (Ctx { idempotency: None, ..ctx }, Vec::with_capacity(records.len()));
+    for (index, record) in records.into_iter().enumerate() {
+        let created = match axle_app::input::read::<T>(record) {
+            Ok(input) => create(ctx.clone(), input).await,
+            Err(e) => Err(e),
+        };
+        results.push(result_of(index, created));
+    }
+    Ok(Reply::ok(BatchOut { results })?)
 }
 
 /// Create companies
@@ -81,15 +95,11 @@ pub(crate) async fn create_companies(
     Body(input): Body<BatchInput>,
 ) -> Result<Reply, ApiError> {
     query.finish()?;
-    let (ctx, mut results) = (of_one(&ctx), Vec::with_capacity(input.records.len()));
-    for (index, record) in input.records.into_iter().enumerate() {
-        let created = match axle_app::input::read::<CompanyInput>(record) {
-            Ok(input) => companies::create(&app, &ctx, input, |made| Answer::new(201, CompanyOut::from(made))).await,
-            Err(e) => Err(e),
-        };
-        results.push(result_of(index, created));
-    }
-    Ok(Reply::ok(BatchOut { results })?)
+    let app = &app;
+    let create = |ctx: Ctx, input: CompanyInput| async move {
+        companies::create(app, &ctx, input, |made| Answer::new(201, CompanyOut::from(made))).await
+    };
+    each(ctx, input.records, create).await
 }
 
 /// Create contacts
@@ -105,15 +115,11 @@ pub(crate) async fn create_contacts(
     Body(input): Body<BatchInput>,
 ) -> Result<Reply, ApiError> {
     query.finish()?;
-    let (ctx, mut results) = (of_one(&ctx), Vec::with_capacity(input.records.len()));
-    for (index, record) in input.records.into_iter().enumerate() {
-        let created = match axle_app::input::read::<NewContact>(record) {
-            Ok(input) => contacts::create(&app, &ctx, input, |made| Answer::new(201, ContactOut::from(made))).await,
-            Err(e) => Err(e),
-        };
-        results.push(result_of(index, created));
-    }
-    Ok(Reply::ok(BatchOut { results })?)
+    let app = &app;
+    let create = |ctx: Ctx, input: NewContact| async move {
+        contacts::create(app, &ctx, input, |made| Answer::new(201, ContactOut::from(made))).await
+    };
+    each(ctx, input.records, create).await
 }
 
 /// Merge companies

@@ -1,12 +1,16 @@
 //! Contacts one by one, and the contacts of a company.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use axle_app::crm::erase::{self, ErasureStatus, Receipt};
 use axle_app::crm::{contacts, memberships};
 use axle_app::{Answer, App};
 use axle_domain::crm::{ContactInput, NewContact};
 use axle_domain::{CompanyId, ContactId};
-use axle_http::{ApiError, Body, Caller, Id, IfMatch, Patch, QueryReader, Reply, not_supported, numbered_answer};
+use axle_http::{
+    ApiError, Body, Caller, Id, IfMatch, Patch, QueryReader, RawBody, Reply, no_fields, not_supported, numbered_answer,
+};
 use axle_store::crm::contacts::ContactQuery;
 use axum::extract::State;
 use axum::response::Response;
@@ -119,6 +123,34 @@ pub(crate) async fn patch(
     query.finish()?;
     let contact = contacts::patch(&app, &ctx, id, &body.change, version).await?;
     Ok(Reply::resource(ContactOut::from(&contact), contact.version)?)
+}
+
+/// How long one call works at an erasure: the gateway waits for 30 s.
+const ERASE_TIME: Duration = Duration::from_secs(20);
+
+/// Erase a contact
+///
+/// For good: the contact and those merged into them, their memberships, leads with one of their addresses, messages to them (what waits is
+/// cancelled), and them in events, kept answers, webhook deliveries and files. Deals, activities and tasks stay without their name and
+/// addresses. Their addresses stay on the suppression list as hashes, so that nobody writes to them again. Where there is much to look
+/// through, or a message to them is being sent at this moment, the answer is 202: call again, without the same `Idempotency-Key`, to go
+/// on. Called again later it answers the same receipt.
+#[utoipa::path(post, path = "/api/crm/contacts/{contactId}/erase", tag = "CRM contacts", operation_id = "eraseContact",
+    security(("api_key" = ["write:crm"])), params(("contactId" = ContactId, Path)),
+    responses((status = 200, description = "It is done: the receipt.", body = Receipt),
+        (status = 202, description = "It is not done yet: what was removed so far.", body = Receipt)))]
+pub(crate) async fn erase(
+    State(app): State<Arc<App>>,
+    Caller(ctx): Caller,
+    Id(id): Id<ContactId>,
+    query: QueryReader,
+    body: RawBody,
+) -> Result<Reply, ApiError> {
+    query.finish()?;
+    no_fields(&body.json()?)?;
+    let receipt = Box::pin(erase::erase(&app, &ctx, id, Instant::now() + ERASE_TIME)).await?;
+    let status = if receipt.status == ErasureStatus::Completed { 200 } else { 202 };
+    Ok(Reply(Answer::new(status, receipt)?))
 }
 
 /// Delete a contact (not supported)

@@ -11,7 +11,7 @@ use axle_http::{ApiError, Body, Caller, Id, IfMatch, Patch, QueryReader, Reply, 
 use axum::extract::State;
 use axum::http::StatusCode;
 
-use crate::bulk::{BatchInput, BatchOut, of_one, result_of};
+use crate::bulk::{BatchInput, BatchOut, each};
 use crate::deals_model::{DealOut, DealPage, DealPatch, EntryOut, TimelinePage};
 
 /// Create a lead
@@ -75,7 +75,7 @@ pub(crate) async fn get(
     query: QueryReader,
 ) -> Result<Reply, ApiError> {
     query.finish()?;
-    let deal = deals::get(&app, &ctx, id).await?;
+    let deal = deals::show(&app, &ctx, id).await?;
     Ok(Reply::resource(DealOut::from(&deal), deal.version)?)
 }
 
@@ -176,13 +176,6 @@ pub(crate) async fn batch(
     Body(input): Body<BatchInput>,
 ) -> Result<Reply, ApiError> {
     query.finish()?;
-    let (ctx, mut results) = (of_one(&ctx), Vec::with_capacity(input.records.len()));
-    for (index, record) in input.records.into_iter().enumerate() {
-        let created = match axle_app::input::read::<DealInput>(record) {
-            Ok(input) => make(&app, &ctx, input).await,
-            Err(e) => Err(e),
-        };
-        results.push(result_of(index, created));
-    }
-    Ok(Reply::ok(BatchOut { results })?)
+    let app = &app;
+    each(ctx, input.records, |ctx: Ctx, input: DealInput| async move { make(app, &ctx, input).await }).await
 }

@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 
 use crate::companies_model::CompanyOut;
 use crate::contacts_model::ContactOut;
+use crate::deals_model::DealOut;
 
 /// A file that was written.
 #[derive(Serialize, ToSchema)]
@@ -66,6 +67,26 @@ const CONTACT_COLUMNS: [&str; 13] = [
     "updatedAt",
 ];
 
+const LEAD_COLUMNS: [&str; 17] = [
+    "id",
+    "title",
+    "companyId",
+    "contactId",
+    "valueMinor",
+    "currency",
+    "stage",
+    "lostReason",
+    "expectedCloseDate",
+    "probability",
+    "source",
+    "ownerUserId",
+    "custom",
+    "closedAt",
+    "stageChangedAt",
+    "createdAt",
+    "updatedAt",
+];
+
 /// Export records
 ///
 /// Writes all of them to a file and answers with a link to it. In CSV, nested values are JSON, and cells that a spreadsheet would
@@ -87,6 +108,9 @@ pub(crate) async fn export(State(app): State<Arc<App>>, Caller(ctx): Caller, mut
         }
         ExportType::Contacts => {
             export::contacts(&app, &ctx, format, &CONTACT_COLUMNS, |c| json(serde_json::to_value(ContactOut::from(c)))).await?
+        }
+        ExportType::Leads => {
+            export::deals(&app, &ctx, format, &LEAD_COLUMNS, |d| json(serde_json::to_value(DealOut::from(d)))).await?
         }
     };
     Ok(Reply::ok(ExportOut::from(done))?)

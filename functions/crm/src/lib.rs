@@ -13,6 +13,8 @@ mod deals_model;
 mod export;
 mod marketing_lists;
 mod memberships;
+mod outbound;
+mod outbound_model;
 
 use std::sync::Arc;
 
@@ -34,6 +36,7 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(bulk::merge_companies))
         .routes(routes!(contacts::create, contacts::list))
         .routes(routes!(contacts::get, contacts::patch, contacts::delete))
+        .routes(routes!(contacts::erase))
         .routes(routes!(contacts::of_company))
         .routes(routes!(bulk::create_contacts))
         .routes(routes!(bulk::merge_contacts))
@@ -46,5 +49,8 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(marketing_lists::companies))
         .routes(routes!(marketing_lists::add))
         .routes(routes!(export::export))
+        .routes(routes!(outbound::send))
+        .routes(routes!(outbound::create, outbound::list))
+        .routes(routes!(outbound::get, outbound::patch, outbound::delete))
         .merge(activities::routes())
 }

@@ -87,6 +87,8 @@ struct Derived {
     addresses: Vec<u8>,
     /// Signs links in messages.
     links: LinkKey,
+    /// Signs receipts of erasures.
+    receipts: Vec<u8>,
 }
 
 fn derive(secret: &[u8], purpose: &str) -> Vec<u8> {
@@ -153,6 +155,7 @@ impl App {
                 sources: derive(secret, "sources"),
                 addresses: derive(secret, "suppressed addresses"),
                 links: LinkKey::derive(secret),
+                receipts: derive(secret, "erasure receipts"),
             })
         };
         self.derived.get_or_try_init(make).await
@@ -172,6 +175,12 @@ impl App {
     pub(crate) async fn address_hash(&self, entity: EntityId, address: &str) -> Result<String> {
         let hash = derive(&self.derived().await?.addresses, &format!("{entity}/{address}"));
         Ok(hash.iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    /// HMAC-SHA256 in hex.
+    pub(crate) async fn sign_receipt(&self, text: &str) -> Result<String> {
+        let mac = derive(&self.derived().await?.receipts, text);
+        Ok(mac.iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
     pub(crate) async fn link_key(&self) -> Result<&LinkKey> {

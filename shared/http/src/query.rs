@@ -142,20 +142,12 @@ impl QueryReader {
 
     /// `ownerUserId`: a user's id, `me` for the person behind the call, or `unassigned`.
     pub fn owner(&mut self, ctx: &Ctx) -> Option<OwnerFilter> {
-        match self.text("ownerUserId")?.as_str() {
-            "unassigned" => Some(OwnerFilter::Unassigned),
-            "me" if ctx.user_id.is_none() => {
-                let why = "ownerUserId=me needs a person behind the credential; this API key was made by none";
-                self.malformed.get_or_insert_with(|| why.to_owned());
+        let text = self.text("ownerUserId")?;
+        match OwnerFilter::read("ownerUserId", &text, ctx.user_id) {
+            Ok(owner) => Some(owner),
+            Err(why) => {
+                self.malformed.get_or_insert(why);
                 None
-            }
-            "me" => ctx.user_id.map(OwnerFilter::User),
-            text => {
-                let id = text.parse().ok();
-                if id.is_none() {
-                    self.malformed.get_or_insert_with(|| "ownerUserId must be a UUID, `me` or `unassigned`".to_owned());
-                }
-                id.map(OwnerFilter::User)
             }
         }
     }

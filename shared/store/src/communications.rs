@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use axle_domain::communication::{Category, CommunicationStatus, MessageChannel, Track};
-use axle_domain::{Actor, CampaignId, CommunicationId, ContactId, EntityId, LeadId, SendingIdentityId, Time, TraceId};
+use axle_domain::{Actor, CampaignId, CommunicationId, ContactId, DealId, EntityId, LeadId, SendingIdentityId, Time, TraceId};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -89,6 +89,9 @@ pub struct CommunicationRecord {
     pub contact_id: Option<ContactId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub campaign_id: Option<CampaignId>,
+    /// The deal in whose timeline it stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deal_id: Option<DealId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity_id: Option<SendingIdentityId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

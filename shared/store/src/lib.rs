@@ -36,4 +36,5 @@ pub use listing::{Filter, Listing, Page, Span};
 pub use meter::{Meter, Spent};
 pub use pacing::{Gate, Place};
 pub use table::{PutOutcome, Table};
+pub use tally::SHARDS as TALLY_SHARDS;
 pub use tx::{CommitError, Tx};

@@ -21,6 +21,7 @@ pub use identities::{
 };
 pub use outbox::{OutboxStatus, Throughput, outbox};
 pub use queue::{Prepared, prepare, queue};
+pub(crate) use suppressions::is_suppressed;
 pub use suppressions::{list as suppressions, remove as unsuppress, suppress};
 
 pub use axle_store::communications::OutboxJob;
@@ -37,6 +38,7 @@ pub(crate) fn event(record: &CommunicationRecord, event_type: EventType, actor: 
     let subject = Subject::new("communication", record.id);
     let event = Event::new(event_type, record.entity_id, now, actor, subject, without_nulls(data));
     let event = event.campaign(record.campaign_id).trace(record.trace_id);
+    let event = event.deal(record.deal_id);
     match record.lead_id {
         Some(lead) => event.lead(lead),
         None => event,

@@ -60,6 +60,7 @@ pub async fn prepare(app: &App, ctx: &Ctx, input: CommunicationInput) -> Result<
         to_name: recipient.name,
         lead_id: input.lead_id,
         contact_id: input.contact_id,
+        deal_id: None,
         campaign_id: input.campaign_id,
         identity_id: input.identity_id,
         subject: input.subject.clone(),

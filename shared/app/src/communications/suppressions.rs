@@ -60,7 +60,7 @@ pub(super) async fn record(
 }
 
 /// Whether an address is on the list at this moment.
-pub(super) async fn is_suppressed(app: &App, entity: EntityId, address: &str) -> Result<Option<SuppressionRecord>> {
+pub(crate) async fn is_suppressed(app: &App, entity: EntityId, address: &str) -> Result<Option<SuppressionRecord>> {
     let hash = app.address_hash(entity, address).await?;
     Ok(app.table().await.suppression(entity, &hash, app.now()).await?.map(|found| found.value))
 }

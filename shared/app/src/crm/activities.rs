@@ -138,7 +138,8 @@ pub async fn list(app: &App, ctx: &Ctx, wanted: Wanted, page: PageNumber) -> Res
         None => None,
     };
     let query = ActivityQuery { companies, contacts, deal_id, kind, from, to };
-    let (items, total) = app.table().await.activities(ctx.entity_id, &query, page, ctx.now).await?;
+    let (mut items, total) = app.table().await.activities(ctx.entity_id, &query, page, ctx.now).await?;
+    shared::show_current(app, ctx, &mut items).await?;
     Ok(Numbered { items, page, total })
 }
 

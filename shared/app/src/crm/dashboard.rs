@@ -3,14 +3,16 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use axle_domain::EntityId;
 use axle_domain::crm::dashboard::{Dashboard, boards_of};
-use axle_domain::{EntityId, TraceId};
+use axle_store::TALLY_SHARDS;
 use axle_store::crm::activities::ActivityRecord;
 use axle_store::crm::companies::CompanyRecord;
 use axle_store::crm::contacts::ContactRecord;
-use axle_store::crm::counted::{Countable, Counted, StreamChange, counted};
+use axle_store::crm::counted::{Countable, Counted, StreamChange, counted, told};
 use axle_store::crm::deals::DealRecord;
 use axle_store::crm::tasks::TaskRecord;
+use axle_store::crm::timeline::TimelineRecord;
 use axle_store::events::EventQuery;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
@@ -24,8 +26,6 @@ const SIDE_BY_SIDE: usize = 16;
 const PAGE: usize = 500;
 /// What one page of a repair may take; it stops when it has less.
 const PAGE_TIME: Duration = Duration::from_secs(10);
-/// Shards of the numbers.
-const SHARDS: u128 = 16;
 
 /// How the CRM stands: right to the last write within seconds, at a price that does not depend on the number of records.
 pub async fn get(app: &App, ctx: &Ctx) -> Result<Dashboard> {
@@ -35,11 +35,13 @@ pub async fn get(app: &App, ctx: &Ctx) -> Result<Dashboard> {
     Ok(Dashboard::of(ctx.now, &boards, &owners))
 }
 
-/// Counts what a batch of the table's stream says. Twice, late or in another order, it makes the same numbers.
+/// Counts what a batch of the table's stream says, and writes what it says of e-mails into the timelines of deals. Twice, late or in another order, it makes the same numbers.
 ///
 /// # Errors
 /// What could not be counted; the whole batch may be given again.
 pub async fn count(app: &App, changes: Vec<StreamChange>) -> Result<usize> {
+    let entries = changes.iter().filter_map(|change| told(change).transpose()).collect::<Result<Vec<_>, _>>()?;
+    stream::iter(entries).map(|entry| write_down(app, entry)).buffer_unordered(SIDE_BY_SIDE).try_collect::<Vec<()>>().await?;
     // Only the last state of each record matters.
     let mut last: HashMap<(EntityId, &'static str, uuid::Uuid), Counted> = HashMap::new();
     for change in changes {
@@ -51,6 +53,16 @@ pub async fn count(app: &App, changes: Vec<StreamChange>) -> Result<usize> {
     }
     let all: Vec<(EntityId, Counted)> = last.into_iter().map(|((entity, ..), change)| (entity, change)).collect();
     count_all(app, all, false).await
+}
+
+/// Puts an entry into the timeline of its deal, once; one of a deal that is gone is nobody's.
+async fn write_down(app: &App, entry: TimelineRecord) -> Result<()> {
+    let table = app.table().await;
+    let deal = DealRecord::key_of(entry.entity_id, entry.deal_id);
+    if table.get::<DealRecord>(&deal, app.now()).await?.is_some() {
+        table.put_new(&entry).await?;
+    }
+    Ok(())
 }
 
 async fn count_all(app: &App, all: Vec<(EntityId, Counted)>, anew: bool) -> Result<usize> {
@@ -160,7 +172,7 @@ async fn shard(app: &App, entity: EntityId, after: Option<&str>, done: &mut Repa
     let marked = table.recounted(entity, n, app.now()).await?;
     done.records += count_all(app, marked.into_iter().map(|counted| (entity, counted)).collect(), true).await?;
     done.sums += table.settle(entity, n, &boards_of(app.now())).await?;
-    Ok((n + 1 < SHARDS).then(|| (n + 1).to_string()))
+    Ok((n + 1 < TALLY_SHARDS).then(|| (n + 1).to_string()))
 }
 
 /// What an operator can ask of the function that counts.
@@ -179,7 +191,6 @@ pub enum Operation {
 pub async fn operate(app: &App, operation: Operation, deadline: Instant) -> Result<Repaired> {
     let Operation::Repair { entity_id, from } = operation;
     let done = repair(app, entity_id, from, deadline).await?;
-    let trace = TraceId::random();
-    tracing::info!(%entity_id, trace_id = %trace, records = done.records, sums = done.sums, "dashboard repaired");
+    tracing::info!(%entity_id, records = done.records, sums = done.sums, "dashboard repaired");
     Ok(done)
 }

@@ -97,6 +97,11 @@ async fn checked(
     Ok((profile, place))
 }
 
+/// A deal as it is shown.
+pub async fn show(app: &App, ctx: &Ctx, id: DealId) -> Result<Versioned<DealRecord>> {
+    shared::shown(app, ctx, get(app, ctx, id).await?).await
+}
+
 pub async fn get(app: &App, ctx: &Ctx, id: DealId) -> Result<Versioned<DealRecord>> {
     let found = app.table().await.get::<DealRecord>(&DealRecord::key_of(ctx.entity_id, id), ctx.now).await?;
     found.ok_or(Error::NotFound("lead"))
@@ -114,14 +119,15 @@ pub async fn list(app: &App, ctx: &Ctx, wanted: Wanted, page: PageNumber) -> Res
         None => None,
     };
     let query = DealQuery { companies, contacts, stage, owner, q };
-    let (items, total) = app.table().await.deals(ctx.entity_id, &query, page, ctx.now).await?;
+    let (mut items, total) = app.table().await.deals(ctx.entity_id, &query, page, ctx.now).await?;
+    shared::show_current(app, ctx, &mut items).await?;
     Ok(Numbered { items, page, total })
 }
 
 /// Changes a deal by a merge patch (RFC 7396). A change of its stage is a move, with all that follows from it; what is said of a
 /// stage (a probability, a reason for losing) goes with it.
 pub async fn patch(app: &App, ctx: &Ctx, id: DealId, change: &Value, if_match: Option<u64>) -> Result<Versioned<DealRecord>> {
-    update(app, ctx, id, change, &Way::Patch, if_match).await
+    shared::shown(app, ctx, update(app, ctx, id, change, &Way::Patch, if_match).await?).await
 }
 
 pub(super) async fn update(

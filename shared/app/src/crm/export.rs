@@ -2,16 +2,18 @@
 
 use std::time::Duration;
 
+use axle_domain::Time;
 use axle_domain::crm::ExportFormat;
 use axle_domain::csv::{protect, write_record};
-use axle_domain::{CompanyId, ContactId, Time};
 use axle_providers::objects::{ObjectError, ObjectWriter};
-use axle_store::Versioned;
 use axle_store::crm::companies::{CompanyQuery, CompanyRecord};
 use axle_store::crm::contacts::ContactRecord;
+use axle_store::crm::deals::{DealQuery, DealRecord};
+use axle_store::{Key, Record, Versioned};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use serde_json::Value;
 
+use super::shared::{Linked, show_current};
 use crate::context::{App, Ctx};
 use crate::error::{Error, Result};
 
@@ -39,19 +41,10 @@ pub async fn companies(
     columns: &[&str],
     out: impl Fn(&Versioned<CompanyRecord>) -> Result<Value> + Send,
 ) -> Result<Export> {
-    let table = app.table().await;
-    let ids = table.company_ids(ctx.entity_id, &CompanyQuery::default()).await?;
-    let mut file = File::begin(app, ctx, "companies", format, columns).await?;
-    let chunks: Vec<Vec<CompanyId>> = ids.chunks(CHUNK).map(<[_]>::to_vec).collect();
-    let reads = chunks.into_iter().map(|ids| async move { table.companies_by_id(ctx.entity_id, &ids, ctx.now).await });
-    let mut found = futures_util::stream::iter(reads).buffered(SIDE_BY_SIDE);
-    while let Some(records) = found.try_next().await? {
-        for record in records.iter().filter(|record| record.value.merged_into.is_none()) {
-            file.add(&out(record)?);
-        }
-        file.flush().await?;
-    }
-    file.finish(app, ctx).await
+    let ids = app.table().await.company_ids(ctx.entity_id, &CompanyQuery::default()).await?;
+    let keys = ids.into_iter().map(|id| CompanyRecord::key_of(ctx.entity_id, id)).collect();
+    let file = File::begin(app, ctx, "companies", format, columns).await?;
+    write(app, ctx, file, keys, |company: &CompanyRecord| company.merged_into.is_none(), out).await
 }
 
 /// Every contact, newest first, in the form that `out` gives them.
@@ -62,14 +55,42 @@ pub async fn contacts(
     columns: &[&str],
     out: impl Fn(&Versioned<ContactRecord>) -> Result<Value> + Send,
 ) -> Result<Export> {
-    let table = app.table().await;
-    let ids = table.contact_ids(ctx.entity_id).await?;
-    let mut file = File::begin(app, ctx, "contacts", format, columns).await?;
-    let chunks: Vec<Vec<ContactId>> = ids.chunks(CHUNK).map(<[_]>::to_vec).collect();
-    let reads = chunks.into_iter().map(|ids| async move { table.contacts_by_id(ctx.entity_id, &ids, ctx.now).await });
+    let ids = app.table().await.contact_ids(ctx.entity_id).await?;
+    let keys = ids.into_iter().map(|id| ContactRecord::key_of(ctx.entity_id, id)).collect();
+    let file = File::begin(app, ctx, "contacts", format, columns).await?;
+    write(app, ctx, file, keys, |contact: &ContactRecord| contact.merged_into.is_none(), out).await
+}
+
+/// Every deal, newest first, in the form that `out` gives it.
+pub async fn deals(
+    app: &App,
+    ctx: &Ctx,
+    format: ExportFormat,
+    columns: &[&str],
+    out: impl Fn(&Versioned<DealRecord>) -> Result<Value> + Send,
+) -> Result<Export> {
+    let ids = app.table().await.deal_ids(ctx.entity_id, &DealQuery::default()).await?;
+    let keys = ids.into_iter().map(|id| DealRecord::key_of(ctx.entity_id, id)).collect();
+    let file = File::begin(app, ctx, "leads", format, columns).await?;
+    write(app, ctx, file, keys, |_: &DealRecord| true, out).await
+}
+
+/// Writes the records at these keys that `keep` lets through: read a hundred at a time, side by side, and written in order.
+async fn write<T: Record + Linked>(
+    app: &App,
+    ctx: &Ctx,
+    mut file: File<'_>,
+    keys: Vec<Key>,
+    keep: impl Fn(&T) -> bool + Send,
+    out: impl Fn(&Versioned<T>) -> Result<Value> + Send,
+) -> Result<Export> {
+    let (table, now) = (app.table().await, ctx.now);
+    let chunks: Vec<Vec<Key>> = keys.chunks(CHUNK).map(<[_]>::to_vec).collect();
+    let reads = chunks.into_iter().map(|keys| async move { table.get_many::<T>(&keys, now).await });
     let mut found = futures_util::stream::iter(reads).buffered(SIDE_BY_SIDE);
-    while let Some(records) = found.try_next().await? {
-        for record in records.iter().filter(|record| record.value.merged_into.is_none()) {
+    while let Some(mut records) = found.try_next().await? {
+        show_current(app, ctx, &mut records).await?;
+        for record in records.iter().filter(|record| keep(&record.value)) {
             file.add(&out(record)?);
         }
         file.flush().await?;

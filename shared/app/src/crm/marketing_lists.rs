@@ -172,18 +172,8 @@ async fn named(app: &App, ctx: &Ctx, ids: Vec<CompanyId>) -> Result<(BTreeSet<Co
 }
 
 fn query_of(ctx: &Ctx, filter: ListFilter) -> Result<CompanyQuery> {
-    let owner = match filter.owner_user_id.as_deref() {
-        None => None,
-        Some("unassigned") => Some(OwnerFilter::Unassigned),
-        Some("me") => {
-            let nobody = "/filter/ownerUserId is `me`, and this API key was made by nobody";
-            Some(OwnerFilter::User(ctx.user_id.ok_or_else(|| Error::Malformed(nobody.to_owned()))?))
-        }
-        Some(id) => {
-            let malformed = "/filter/ownerUserId must be a UUID, `me` or `unassigned`";
-            Some(OwnerFilter::User(id.parse().map_err(|_| Error::Malformed(malformed.to_owned()))?))
-        }
-    };
+    let owner = filter.owner_user_id.map(|text| OwnerFilter::read("/filter/ownerUserId", &text, ctx.user_id));
+    let owner = owner.transpose().map_err(Error::Malformed)?;
     let q = filter.q.map(|q| fold(&q)).filter(|q| !q.is_empty());
     Ok(CompanyQuery { status: filter.status, owner, q })
 }

@@ -6,14 +6,13 @@
 
 use axle_domain::address::{Domain, Email};
 use axle_domain::crm::{Hold, MAX_LOSERS, MergeCompaniesInput, MergeContactsInput};
-use axle_domain::{CompanyId, ContactId, Faults};
+use axle_domain::{CompanyId, ContactId, EntityId, Faults};
 use axle_store::crm::companies::{self as store, CompanyDomainRecord, CompanyRecord};
 use axle_store::crm::contacts::{self as contact_store, ContactEmailRecord, ContactRecord};
 use axle_store::crm::memberships::CompanyMembershipRecord;
-use axle_store::{CommitError, Record, Table, Tx, Versioned};
+use axle_store::{CommitError, Key, Record, Table, Tx, Versioned};
 
 use super::shared::RACES;
-use super::{companies, contacts};
 use crate::answer::Answer;
 use crate::context::{App, Ctx};
 use crate::error::{Error, Result};
@@ -46,31 +45,54 @@ fn check_ids<T: PartialEq>(winner: &T, losers: &[T]) -> Result<()> {
     faults.check().map_err(Error::Invalid)
 }
 
+/// A record that can be merged into another of its kind.
+trait Mergeable: Record {
+    type Id: Copy + PartialEq + std::fmt::Display + Sync;
+    fn key_for(entity: EntityId, id: Self::Id) -> Key;
+    fn merged_into(&self) -> Option<Self::Id>;
+}
+
+impl Mergeable for CompanyRecord {
+    type Id = CompanyId;
+    fn key_for(entity: EntityId, id: CompanyId) -> Key {
+        Self::key_of(entity, id)
+    }
+    fn merged_into(&self) -> Option<CompanyId> {
+        self.merged_into
+    }
+}
+
+impl Mergeable for ContactRecord {
+    type Id = ContactId;
+    fn key_for(entity: EntityId, id: ContactId) -> Key {
+        Self::key_of(entity, id)
+    }
+    fn merged_into(&self) -> Option<ContactId> {
+        self.merged_into
+    }
+}
+
 /// What a merge begins with: the winner, and the losers that are not merged yet.
 struct Sides<T> {
     winner: Versioned<T>,
     losers: Vec<Versioned<T>>,
 }
 
-/// Puts the sides together from what was found for each id.
-fn sides<T, I: Copy + PartialEq + std::fmt::Display>(
-    winner: Option<Versioned<T>>,
-    losers: Vec<(I, Option<Versioned<T>>)>,
-    winner_id: I,
-    merged_into: impl Fn(&T) -> Option<I>,
-) -> Result<Sides<T>> {
+/// Reads both sides, and notes what is not there.
+async fn sides<T: Mergeable>(table: &Table, ctx: &Ctx, winner_id: T::Id, loser_ids: &[T::Id]) -> Result<Sides<T>> {
     let mut faults = Faults::new();
-    match winner.as_ref().map(|winner| merged_into(&winner.value)) {
+    let winner = table.get::<T>(&T::key_for(ctx.entity_id, winner_id), ctx.now).await?;
+    match winner.as_ref().map(|winner| winner.value.merged_into()) {
         None => faults.add("/winnerId", "no record has this id"),
         Some(Some(other)) => faults.add("/winnerId", format!("was merged into {other}; name that one")),
         Some(None) => {}
     }
-    let mut open = Vec::new();
-    for (i, (id, loser)) in losers.into_iter().enumerate() {
-        match loser {
+    let mut losers = Vec::new();
+    for (i, id) in loser_ids.iter().enumerate() {
+        match table.get::<T>(&T::key_for(ctx.entity_id, *id), ctx.now).await? {
             None => faults.add(format!("/loserIds/{i}"), "no record has this id"),
-            Some(loser) => match merged_into(&loser.value) {
-                None => open.push(loser),
+            Some(loser) => match loser.value.merged_into() {
+                None => losers.push(loser),
                 // Done already: a merge can be repeated.
                 Some(into) if into == winner_id => {}
                 Some(into) => return Err(Error::Conflict(format!("{id} was merged into {into} before"))),
@@ -79,15 +101,25 @@ fn sides<T, I: Copy + PartialEq + std::fmt::Display>(
     }
     faults.check().map_err(Error::Invalid)?;
     let winner = winner.ok_or_else(|| Error::Internal("a missing winner was let through".to_owned()))?;
-    Ok(Sides { winner, losers: open })
+    Ok(Sides { winner, losers })
 }
 
-/// Nothing there is an answer here.
-fn found<T>(result: Result<T>) -> Result<Option<T>> {
-    match result {
-        Ok(value) => Ok(Some(value)),
-        Err(Error::NotFound(_)) => Ok(None),
-        Err(e) => Err(e),
+/// A merge's transaction, with its writes counted.
+struct Writes<'a> {
+    tx: Tx<'a>,
+    count: usize,
+}
+
+impl<'a> Writes<'a> {
+    /// The winner and the tally are always written.
+    fn new(table: &'a Table) -> Self {
+        Self { tx: table.tx(), count: 2 }
+    }
+
+    /// Room for one more write.
+    fn one(&mut self) -> Result<&mut Tx<'a>> {
+        self.count += 1;
+        if self.count > MAX_WRITES { Err(too_much()) } else { Ok(&mut self.tx) }
     }
 }
 
@@ -104,20 +136,15 @@ pub async fn companies(
     check_ids(&input.winner_id, &input.loser_ids)?;
     let table = app.table().await;
     for _ in 0..RACES {
-        let winner = found(companies::get(app, ctx, input.winner_id).await)?;
-        let mut losers = Vec::new();
-        for id in &input.loser_ids {
-            losers.push((*id, found(companies::get(app, ctx, *id).await)?));
-        }
-        let Sides { winner, losers } = sides(winner, losers, input.winner_id, |c: &CompanyRecord| c.merged_into)?;
+        let Sides { winner, losers } = sides::<CompanyRecord>(table, ctx, input.winner_id, &input.loser_ids).await?;
         if losers.is_empty() {
             return answer(&winner);
         }
-        let mut work = CompanyMerge { ctx, table, tx: table.tx(), writes: 2, domains: Vec::new() };
+        let mut work = CompanyMerge { ctx, table, writes: Writes::new(table), domains: Vec::new() };
         let merged = work.run(winner, losers).await?;
         let answer = answer(&merged)?;
-        ctx.keep(&mut work.tx, &answer);
-        match work.tx.commit().await {
+        ctx.keep(&mut work.writes.tx, &answer);
+        match work.writes.tx.commit().await {
             Ok(()) => return Ok(answer),
             Err(CommitError::Condition { .. }) => {}
             Err(e) => return Err(e.into()),
@@ -129,18 +156,12 @@ pub async fn companies(
 struct CompanyMerge<'a> {
     ctx: &'a Ctx,
     table: &'a Table,
-    tx: Tx<'a>,
-    writes: usize,
+    writes: Writes<'a>,
     /// Domains that were looked at: a winner may have taken over a loser's.
     domains: Vec<Domain>,
 }
 
 impl CompanyMerge<'_> {
-    fn count(&mut self, writes: usize) -> Result<()> {
-        self.writes += writes;
-        if self.writes > MAX_WRITES { Err(too_much()) } else { Ok(()) }
-    }
-
     async fn run(
         &mut self,
         winner: Versioned<CompanyRecord>,
@@ -174,10 +195,11 @@ impl CompanyMerge<'_> {
             return Err(too_much());
         }
         merged.updated_at = self.ctx.now;
-        self.tx.replace("winner", &merged, version);
-        self.tx.tally(merged.entity_id, store::BOARD, merged.id.uuid().as_u128(), &gone);
-        self.tx.tally(merged.entity_id, store::BOARD, merged.id.uuid().as_u128(), &[(before.as_str(), -1)]);
-        self.tx.tally(merged.entity_id, store::BOARD, merged.id.uuid().as_u128(), &[(merged.status.as_str(), 1)]);
+        let tx = &mut self.writes.tx;
+        tx.replace("winner", &merged, version);
+        tx.tally(merged.entity_id, store::BOARD, merged.id.uuid().as_u128(), &gone);
+        tx.tally(merged.entity_id, store::BOARD, merged.id.uuid().as_u128(), &[(before.as_str(), -1)]);
+        tx.tally(merged.entity_id, store::BOARD, merged.id.uuid().as_u128(), &[(merged.status.as_str(), 1)]);
         Ok(Versioned { value: merged, version: version + 1 })
     }
 
@@ -189,8 +211,8 @@ impl CompanyMerge<'_> {
         }
         let company =
             CompanyRecord { merged_into: Some(winner.id), absorbed: Vec::new(), hold: None, updated_at: self.ctx.now, ..company };
-        self.tx.replace("loser", &company, version);
-        self.count(1)
+        self.writes.one()?.replace("loser", &company, version);
+        Ok(())
     }
 
     /// A domain that somebody else has taken since is theirs.
@@ -203,11 +225,11 @@ impl CompanyMerge<'_> {
         match self.table.get::<CompanyDomainRecord>(&key, self.ctx.now).await? {
             Some(held) if winner.absorbed.contains(&held.value.company_id) => {
                 let record = CompanyDomainRecord { company_id: winner.id, ..held.value };
-                self.tx.replace("domain", &record, held.version);
-                self.count(1)
+                self.writes.one()?.replace("domain", &record, held.version);
             }
-            _ => Ok(()),
+            _ => {}
         }
+        Ok(())
     }
 }
 
@@ -224,20 +246,15 @@ pub async fn contacts(
     check_ids(&input.winner_id, &input.loser_ids)?;
     let table = app.table().await;
     for _ in 0..RACES {
-        let winner = found(contacts::get(app, ctx, input.winner_id).await)?;
-        let mut losers = Vec::new();
-        for id in &input.loser_ids {
-            losers.push((*id, found(contacts::get(app, ctx, *id).await)?));
-        }
-        let Sides { winner, losers } = sides(winner, losers, input.winner_id, |c: &ContactRecord| c.merged_into)?;
+        let Sides { winner, losers } = sides::<ContactRecord>(table, ctx, input.winner_id, &input.loser_ids).await?;
         if losers.is_empty() {
             return answer(&winner);
         }
-        let mut work = ContactMerge { ctx, table, tx: table.tx(), writes: 2, companies: Vec::new() };
+        let mut work = ContactMerge { ctx, table, writes: Writes::new(table), companies: Vec::new() };
         let merged = work.run(winner, losers).await?;
         let answer = answer(&merged)?;
-        ctx.keep(&mut work.tx, &answer);
-        match work.tx.commit().await {
+        ctx.keep(&mut work.writes.tx, &answer);
+        match work.writes.tx.commit().await {
             Ok(()) => return Ok(answer),
             Err(CommitError::Condition { .. }) => {}
             Err(e) => return Err(e.into()),
@@ -249,18 +266,12 @@ pub async fn contacts(
 struct ContactMerge<'a> {
     ctx: &'a Ctx,
     table: &'a Table,
-    tx: Tx<'a>,
-    writes: usize,
+    writes: Writes<'a>,
     /// Companies that the winner is in.
     companies: Vec<CompanyId>,
 }
 
 impl ContactMerge<'_> {
-    fn count(&mut self, writes: usize) -> Result<()> {
-        self.writes += writes;
-        if self.writes > MAX_WRITES { Err(too_much()) } else { Ok(()) }
-    }
-
     async fn run(
         &mut self,
         winner: Versioned<ContactRecord>,
@@ -293,8 +304,9 @@ impl ContactMerge<'_> {
         }
         merged.q = merged.profile.search_text();
         merged.updated_at = self.ctx.now;
-        self.tx.replace("winner", &merged, version);
-        self.tx.tally(entity, contact_store::BOARD, merged.id.uuid().as_u128(), &[("all", -gone)]);
+        let tx = &mut self.writes.tx;
+        tx.replace("winner", &merged, version);
+        tx.tally(entity, contact_store::BOARD, merged.id.uuid().as_u128(), &[("all", -gone)]);
         Ok(Versioned { value: merged, version: version + 1 })
     }
 
@@ -307,18 +319,16 @@ impl ContactMerge<'_> {
             updated_at: self.ctx.now,
             ..value
         };
-        self.tx.replace("loser", &value, version);
-        self.count(1)
+        self.writes.one()?.replace("loser", &value, version);
+        Ok(())
     }
 
     async fn move_places(&mut self, from: ContactId, to: ContactId) -> Result<()> {
         for place in self.table.company_memberships(self.ctx.entity_id, from).await? {
-            self.tx.delete("place", place.value.key(), place.version);
-            self.count(1)?;
+            self.writes.one()?.delete("place", place.value.key(), place.version);
             if !self.companies.contains(&place.value.company_id) {
                 self.companies.push(place.value.company_id);
-                self.tx.create("place", &CompanyMembershipRecord { contact_id: to, ..place.value });
-                self.count(1)?;
+                self.writes.one()?.create("place", &CompanyMembershipRecord { contact_id: to, ..place.value });
             }
         }
         Ok(())
@@ -328,10 +338,10 @@ impl ContactMerge<'_> {
         let key = ContactEmailRecord::key_of(self.ctx.entity_id, email);
         match self.table.get::<ContactEmailRecord>(&key, self.ctx.now).await? {
             Some(record) if record.value.contact_id == from => {
-                self.tx.replace("email", &ContactEmailRecord { contact_id: to, ..record.value }, record.version);
-                self.count(1)
+                self.writes.one()?.replace("email", &ContactEmailRecord { contact_id: to, ..record.value }, record.version);
             }
-            _ => Ok(()),
+            _ => {}
         }
+        Ok(())
     }
 }

@@ -2,6 +2,11 @@
 
 use axle_domain::crm::PageNumber;
 use axle_domain::{CompanyId, ContactId, Faults};
+use axle_store::Versioned;
+use axle_store::crm::activities::ActivityRecord;
+use axle_store::crm::companies::CompanyRecord;
+use axle_store::crm::contacts::ContactRecord;
+use axle_store::crm::deals::DealRecord;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -116,4 +121,65 @@ pub(crate) async fn contact_ids(app: &App, ctx: &Ctx, id: ContactId) -> Result<V
         }
     }
     Ok(vec![id])
+}
+
+/// A record that names a company or a person by the id that they had when it was written.
+pub(crate) trait Linked {
+    fn links(&mut self) -> (Option<&mut CompanyId>, Option<&mut ContactId>);
+}
+
+impl Linked for CompanyRecord {
+    fn links(&mut self) -> (Option<&mut CompanyId>, Option<&mut ContactId>) {
+        (None, None)
+    }
+}
+
+impl Linked for ContactRecord {
+    fn links(&mut self) -> (Option<&mut CompanyId>, Option<&mut ContactId>) {
+        (self.company_id.as_mut(), None)
+    }
+}
+
+impl Linked for DealRecord {
+    fn links(&mut self) -> (Option<&mut CompanyId>, Option<&mut ContactId>) {
+        (self.company_id.as_mut(), self.contact_id.as_mut())
+    }
+}
+
+impl Linked for ActivityRecord {
+    fn links(&mut self) -> (Option<&mut CompanyId>, Option<&mut ContactId>) {
+        (self.company_id.as_mut(), self.contact_id.as_mut())
+    }
+}
+
+/// Records as they are shown: companies and people that were merged since go by their winners' ids. Half a read unit for each company
+/// and person.
+pub(crate) async fn show_current<T: Linked>(app: &App, ctx: &Ctx, records: &mut [Versioned<T>]) -> Result<()> {
+    let (mut companies, mut contacts) = (Vec::new(), Vec::new());
+    for record in records.iter_mut() {
+        let (company, contact) = record.value.links();
+        companies.extend(company.map(|id| *id));
+        contacts.extend(contact.map(|id| *id));
+    }
+    let table = app.table().await;
+    let companies = table.current_companies(ctx.entity_id, companies, ctx.now).await?;
+    let contacts = table.current_contacts(ctx.entity_id, contacts, ctx.now).await?;
+    for record in records {
+        let (company, contact) = record.value.links();
+        if let Some(id) = company {
+            *id = companies.get(id).copied().unwrap_or(*id);
+        }
+        if let Some(id) = contact {
+            *id = contacts.get(id).copied().unwrap_or(*id);
+        }
+    }
+    Ok(())
+}
+
+/// The same of one record.
+pub(crate) async fn shown<T: Linked>(app: &App, ctx: &Ctx, record: Versioned<T>) -> Result<Versioned<T>> {
+    let mut one = [record];
+    show_current(app, ctx, &mut one).await?;
+    let [record] = one;
+    Ok(record)
 }

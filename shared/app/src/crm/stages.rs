@@ -13,7 +13,7 @@ use axle_store::crm::timeline::TimelineRecord;
 use axle_store::{Tx, Versioned};
 use serde_json::{Value, json};
 
-use super::{companies, deals, tasks};
+use super::{companies, deals, shared, tasks};
 use crate::context::{App, Ctx};
 use crate::error::{Error, Result};
 use crate::outreach::leads::without_nulls;
@@ -48,7 +48,7 @@ pub async fn shift(app: &App, ctx: &Ctx, id: DealId, wish: StageInput, if_match:
         change["lostReason"] = json!(reason);
     }
     let way = Way::Shift { to: wish.stage, note: text(wish.note) };
-    deals::update(app, ctx, id, &change, &way, if_match).await
+    shared::shown(app, ctx, deals::update(app, ctx, id, &change, &way, if_match).await?).await
 }
 
 /// Puts all that follows from a deal's change into the change's own transaction: `before` is absent for a new deal, `after` for one

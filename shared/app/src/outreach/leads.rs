@@ -203,7 +203,8 @@ async fn give_up_alias(table: &Table, ctx: &Ctx, tx: &mut Tx<'_>, id: LeadId, id
         match table.slot(ctx.entity_id, slot_id).await? {
             Slot::Free => return Ok(()),
             Slot::Alias(alias) if alias.value.target == Some(id) => {
-                tx.replace("slot", &SlotRecord { target: None, ..alias.value }, alias.version);
+                // Nobody reads whose it was.
+                tx.replace("slot", &SlotRecord { target: None, identity: String::new(), ..alias.value }, alias.version);
                 return Ok(());
             }
             _ => {}

@@ -70,6 +70,8 @@ pub enum SuppressionOrigin {
     Bounce,
     /// The person reported a message as spam.
     Complaint,
+    /// The person was erased; their address is kept as a hash alone.
+    Erasure,
 }
 
 macro_rules! text_enum {
@@ -107,7 +109,14 @@ text_enum!(
     Suppressed = "suppressed"
 );
 text_enum!(MessageChannel, Email = "email", Sms = "sms", Webhook = "webhook");
-text_enum!(SuppressionOrigin, Manual = "manual", Unsubscribe = "unsubscribe", Bounce = "bounce", Complaint = "complaint");
+text_enum!(
+    SuppressionOrigin,
+    Manual = "manual",
+    Unsubscribe = "unsubscribe",
+    Bounce = "bounce",
+    Complaint = "complaint",
+    Erasure = "erasure"
+);
 
 impl CommunicationStatus {
     /// Whether a message may go from here to there.

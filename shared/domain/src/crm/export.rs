@@ -10,9 +10,10 @@ use crate::text::text_enum;
 pub enum ExportType {
     Companies,
     Contacts,
+    Leads,
 }
 
-text_enum!(ExportType, Companies = "companies", Contacts = "contacts");
+text_enum!(ExportType, Companies = "companies", Contacts = "contacts", Leads = "leads");
 
 /// The form of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ToSchema)]

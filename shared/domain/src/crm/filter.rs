@@ -9,6 +9,21 @@ pub enum OwnerFilter {
     User(UserId),
 }
 
+impl OwnerFilter {
+    /// A user's id, `me` for the person behind the call, or `unassigned`. `name` is what the text is called in the reason.
+    ///
+    /// # Errors
+    /// Why it is none of them, or that nobody is behind the call.
+    pub fn read(name: &str, text: &str, me: Option<UserId>) -> Result<Self, String> {
+        match (text, me) {
+            ("unassigned", _) => Ok(Self::Unassigned),
+            ("me", Some(me)) => Ok(Self::User(me)),
+            ("me", None) => Err(format!("{name}=me needs a person behind the credential; this API key was made by none")),
+            (id, _) => id.parse().map(Self::User).map_err(|_| format!("{name} must be a UUID, `me` or `unassigned`")),
+        }
+    }
+}
+
 /// One page of a numbered listing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PageNumber {
@@ -36,7 +51,19 @@ impl PageNumber {
 
 #[cfg(test)]
 mod tests {
-    use super::PageNumber;
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn owners() {
+        let me: UserId = "01939b1e-0d4c-7cc1-8a6f-2f5d0b1c9a77".parse().unwrap();
+        let read = |text: &str, me| OwnerFilter::read("owner", text, me);
+        assert_eq!(read("unassigned", None), Ok(OwnerFilter::Unassigned));
+        assert_eq!(read("me", Some(me)), Ok(OwnerFilter::User(me)));
+        assert_eq!(read(&me.to_string(), None), Ok(OwnerFilter::User(me)));
+        assert!(read("me", None).unwrap_err().contains("needs a person"));
+        assert!(read("you", Some(me)).unwrap_err().contains("must be a UUID"));
+    }
 
     #[test]
     fn pages_follow_one_another() {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::{Actor, CampaignId, EntityId, EventId, LeadId, Time, TraceId};
+use crate::{Actor, CampaignId, DealId, EntityId, EventId, LeadId, Time, TraceId};
 
 /// What an event is about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -40,6 +40,9 @@ pub struct Event {
     pub campaign_id: Option<CampaignId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lead_id: Option<LeadId>,
+    /// The deal, a lead of the CRM, in whose timeline it stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crm_lead_id: Option<DealId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent_id: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -61,6 +64,7 @@ impl Event {
             subject,
             campaign_id: None,
             lead_id: None,
+            crm_lead_id: None,
             agent_id: None,
             trace_id: None,
             data,
@@ -76,6 +80,12 @@ impl Event {
     #[must_use]
     pub fn lead(mut self, id: LeadId) -> Self {
         self.lead_id = Some(id);
+        self
+    }
+
+    #[must_use]
+    pub fn deal(mut self, id: Option<DealId>) -> Self {
+        self.crm_lead_id = id;
         self
     }
 

@@ -94,6 +94,16 @@ impl ObjectStore for MemoryObjects {
         Ok(format!("https://objects.test/{key}?get={file_name}&ttl={}", ttl.as_secs()))
     }
 
+    async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Vec<String>, ObjectError> {
+        let keys = self.keys().into_iter().filter(|key| key.starts_with(prefix));
+        Ok(keys.filter(|key| after.is_none_or(|after| key.as_str() > after)).take(1_000).collect())
+    }
+
+    async fn delete(&self, key: &str) -> Result<(), ObjectError> {
+        self.objects().remove(key);
+        Ok(())
+    }
+
     async fn writer(&self, key: &str, content_type: &str) -> Result<Box<dyn ObjectWriter>, ObjectError> {
         Ok(Box::new(Writer {
             store: self.clone(),

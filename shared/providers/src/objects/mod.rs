@@ -91,6 +91,12 @@ pub trait ObjectStore: Send + Sync {
     /// A URL under which the object can be downloaded within `ttl`, as a file of this name.
     async fn presign_get(&self, key: &str, file_name: &str, ttl: Duration) -> Result<String, ObjectError>;
 
+    /// The keys that begin with `prefix`, at most a thousand, after the key `after`; in order.
+    async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Vec<String>, ObjectError>;
+
+    /// Deletes an object; one that is not there is no error.
+    async fn delete(&self, key: &str) -> Result<(), ObjectError>;
+
     /// Begins an object that is written piece by piece. It appears, replacing what was there, when the writer is finished.
     async fn writer(&self, key: &str, content_type: &str) -> Result<Box<dyn ObjectWriter>, ObjectError>;
 }

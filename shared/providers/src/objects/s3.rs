@@ -19,7 +19,7 @@ use crate::lazy::Lazy;
 /// One S3 bucket.
 ///
 /// Needs `s3:GetObject` and `s3:PutObject` (multipart uploads included) on the keys used, and `s3:AbortMultipartUpload` where
-/// writers are aborted.
+/// writers are aborted; `s3:ListBucket` and `s3:DeleteObject` where objects are looked through and deleted.
 #[derive(Debug)]
 pub struct S3Objects {
     client: Lazy<Client>,
@@ -75,6 +75,18 @@ impl ObjectStore for S3Objects {
         let call = call.response_content_disposition(attachment(file_name));
         let request = call.presigned(expiring(key, ttl)?).await.map_err(|error| failed(key, &error))?;
         Ok(request.uri().to_owned())
+    }
+
+    async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Vec<String>, ObjectError> {
+        let call = self.client.get().await.list_objects_v2().bucket(&self.bucket).prefix(prefix);
+        let call = call.set_start_after(after.map(str::to_owned));
+        let answer = call.send().await.map_err(|error| failed(prefix, &error))?;
+        Ok(answer.contents.unwrap_or_default().into_iter().filter_map(|object| object.key).collect())
+    }
+
+    async fn delete(&self, key: &str) -> Result<(), ObjectError> {
+        let call = self.client.get().await.delete_object().bucket(&self.bucket).key(key);
+        call.send().await.map(drop).map_err(|error| failed(key, &error))
     }
 
     async fn writer(&self, key: &str, content_type: &str) -> Result<Box<dyn ObjectWriter>, ObjectError> {

@@ -141,6 +141,14 @@ impl Table {
     }
 }
 
+impl Table {
+    /// The ids of the activities that a query finds, the latest first.
+    pub async fn activity_ids(&self, entity: EntityId, query: &ActivityQuery) -> Result<Vec<ActivityId>> {
+        let ids = self.all_ids(&query.listing(entity), &query.filter()).await?;
+        Ok(ids.iter().filter_map(|id| id.parse().ok()).collect())
+    }
+}
+
 impl Tx<'_> {
     /// A new activity, counted.
     pub fn create_activity(&mut self, activity: &ActivityRecord) {

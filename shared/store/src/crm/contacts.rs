@@ -1,5 +1,7 @@
 //! Contacts, and which of them an e-mail address leads to.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use axle_domain::address::Email;
 use axle_domain::crm::{ContactProfile, OwnerFilter, PageNumber};
 use axle_domain::{CompanyId, ContactId, EntityId, Time, UserId};
@@ -145,6 +147,19 @@ impl Table {
     pub async fn contacts_by_id(&self, entity: EntityId, ids: &[ContactId], now: Time) -> Result<Vec<Versioned<ContactRecord>>> {
         let keys: Vec<Key> = ids.iter().map(|id| ContactRecord::key_of(entity, *id)).collect();
         self.get_many(&keys, now).await
+    }
+
+    /// The ids that contacts go by now: of each their own, or the one of the contact they were merged into. Unknown ones are left out.
+    /// Eventually consistent; 0.5 read units each.
+    pub async fn current_contacts(
+        &self,
+        entity: EntityId,
+        ids: impl IntoIterator<Item = ContactId>,
+        now: Time,
+    ) -> Result<BTreeMap<ContactId, ContactId>> {
+        let distinct: Vec<ContactId> = ids.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
+        let found = self.contacts_by_id(entity, &distinct, now).await?;
+        Ok(found.into_iter().map(|c| (c.value.id, c.value.merged_into.unwrap_or(c.value.id))).collect())
     }
 
     /// The ids of every contact, newest first.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use axle_domain::crm::numbers::{Contribution, DealFacts};
+use axle_domain::crm::timeline::Told;
 use axle_domain::event::EventType;
 use axle_domain::{ActivityId, CompanyId, ContactId, DealId, EntityId, TaskId, Time};
 use serde::Deserialize;
@@ -13,6 +14,7 @@ use super::companies::CompanyRecord;
 use super::contacts::ContactRecord;
 use super::deals::DealRecord;
 use super::tasks::TaskRecord;
+use super::timeline::TimelineRecord;
 use crate::error::Result;
 use crate::events::EventRecord;
 use crate::item::{Item, Record, Versioned, from_item, text};
@@ -158,6 +160,23 @@ struct Images {
     new: Option<serde_dynamo::Item>,
     #[serde(rename = "OldImage", default)]
     old: Option<serde_dynamo::Item>,
+}
+
+/// What a new event of a message puts into the timeline of a deal, if it stands in one. The entry's id is the event's, so the same
+/// event makes the same entry.
+///
+/// # Errors
+/// An event that does not have its form.
+pub fn told(change: &StreamChange) -> Result<Option<TimelineRecord>> {
+    let Some(new) = &change.dynamodb.new else { return Ok(None) };
+    let item: Item = new.clone().into();
+    if text(&item, "type") != Some(EventRecord::TYPE) {
+        return Ok(None);
+    }
+    let Some(record) = from_item::<EventRecord>(item, None)? else { return Ok(None) };
+    let event = record.value.event()?;
+    let (Some(deal), Some(told)) = (event.crm_lead_id, Told::email(&event)) else { return Ok(None) };
+    Ok(Some(TimelineRecord::new(event.entity_id, deal, event.id.uuid(), event.occurred_at, event.actor, told)))
 }
 
 /// What the dashboard makes of a change, and whose it is; `None` for what it has no numbers of.

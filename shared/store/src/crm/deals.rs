@@ -150,8 +150,20 @@ impl Table {
         let stage = query.stage.map(Stage::as_str);
         let count = if query.is_counted() { Some(self.counted(entity, BOARD, stage).await?) } else { None };
         let (ids, total) = self.numbered(&query.listing(entity), &query.filter(), page, count).await?;
-        let keys: Vec<Key> = ids.iter().filter_map(|id| id.parse().ok()).map(|id| DealRecord::key_of(entity, id)).collect();
-        Ok((self.get_many(&keys, now).await?, total))
+        let ids: Vec<DealId> = ids.iter().filter_map(|id| id.parse().ok()).collect();
+        Ok((self.deals_by_id(entity, &ids, now).await?, total))
+    }
+
+    /// Deals by id, in this order; unknown ones are left out. Eventually consistent.
+    pub async fn deals_by_id(&self, entity: EntityId, ids: &[DealId], now: Time) -> Result<Vec<Versioned<DealRecord>>> {
+        let keys: Vec<Key> = ids.iter().map(|id| DealRecord::key_of(entity, *id)).collect();
+        self.get_many(&keys, now).await
+    }
+
+    /// The ids of the deals that a query finds, newest first.
+    pub async fn deal_ids(&self, entity: EntityId, query: &DealQuery) -> Result<Vec<DealId>> {
+        let ids = self.all_ids(&query.listing(entity), &query.filter()).await?;
+        Ok(ids.iter().filter_map(|id| id.parse().ok()).collect())
     }
 }
 

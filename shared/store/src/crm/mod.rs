@@ -6,6 +6,7 @@ pub mod contacts;
 pub mod counted;
 pub mod custom_fields;
 pub mod deals;
+pub mod erasure;
 pub mod marketing_lists;
 pub mod memberships;
 mod numbered;

@@ -200,6 +200,12 @@ async fn own_crm_path(crm: &Crm, path: &str) -> String {
     if own.contains("{listId}") {
         own = own.replace("{listId}", &crm.id("/marketing-lists", json!({"name": "Fair"})).await);
     }
+    if own.contains("{connectionId}") {
+        own = own.replace(
+            "{connectionId}",
+            &crm.id("/outbound-email-connections", json!({"channel": "ses", "from": "a@example.com"})).await,
+        );
+    }
     assert!(!own.contains('{'), "tell the test how to make a thing for {path}");
     format!("/api/crm{own}")
 }

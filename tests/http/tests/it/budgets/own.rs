@@ -15,7 +15,7 @@ use crate::coverage::{named, own_id};
 use crate::support::{Api, id};
 
 /// One of each, the same wherever it is named.
-const KEPT: [&str; 6] = ["companyId", "contactId", "leadId", "listId", "fieldId", "membershipId"];
+const KEPT: [&str; 7] = ["companyId", "contactId", "leadId", "listId", "fieldId", "membershipId", "connectionId"];
 /// Another one each time.
 const FRESH: [&str; 3] = ["newCompany", "newContact", "newLead"];
 
@@ -89,6 +89,7 @@ impl<'a> Own<'a> {
                 let value = json!({"title": "Fifty seats", "companyId": company, "contactId": contact, "valueMinor": 100_000});
                 ("/leads", value)
             }
+            "connectionId" => ("/outbound-email-connections", json!({"channel": "ses", "from": "a@example.com"})),
             "listId" => ("/marketing-lists", json!({"name": "Fair"})),
             "fieldId" => ("/custom-fields", json!({"object": "lead", "name": "tier", "type": "text"})),
             "membershipId" => {

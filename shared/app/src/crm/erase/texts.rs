@@ -1,0 +1,120 @@
+//! Texts that were written with what happened: timelines, events, kept answers, what webhooks answered.
+
+use axle_domain::DealId;
+use axle_domain::crm::erasure::Person;
+use axle_store::Item;
+use axle_store::crm::erasure::{Texts, edit, texts_of};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::{Done, Work};
+use crate::error::Result;
+
+/// Items that are read at a time.
+const PAGE: usize = 500;
+/// Attempts at an item that others write.
+const RACES: usize = 4;
+
+/// A text about the person without them. What is JSON is read as such: quotes in it are written with a backslash.
+fn clean(person: &Person, text: &str) -> Option<String> {
+    if text.starts_with(['{', '['])
+        && let Ok(mut value) = serde_json::from_str::<Value>(text)
+    {
+        return person.redact_json(&mut value, true).then(|| value.to_string());
+    }
+    person.redact(text, true)
+}
+
+/// The answer that showed the contact shows only that they are erased; other answers lose their names and addresses.
+fn clean_answer(person: &Person, text: &str) -> Option<String> {
+    if let Ok(value) = serde_json::from_str::<Value>(text)
+        && let Some(id) = value.get("id").and_then(Value::as_str)
+        && (value.get("firstName").is_some() || value.get("first_name").is_some())
+        && id.parse::<Uuid>().is_ok_and(|uuid| person.is_in(&uuid.to_string()))
+    {
+        return Some(json!({"id": id, "erased": true}).to_string());
+    }
+    clean(person, text)
+}
+
+impl Work<'_> {
+    fn is_about_them(&self, item: &Item) -> bool {
+        texts_of(item).into_iter().any(|text| self.person.is_in(text))
+    }
+
+    /// A page of items of which those about them are cleaned.
+    async fn sweep(
+        &self,
+        texts: Texts,
+        after: Option<&str>,
+        place: &'static str,
+        clean: fn(&Person, &str) -> Option<String>,
+        done: &mut Done,
+    ) -> Result<Option<String>> {
+        let (items, next) = self.table.text_items(self.ctx.entity_id, texts, after, PAGE).await?;
+        for item in items.into_iter().filter(|item| self.is_about_them(item)) {
+            let mut found = Some(item);
+            for _ in 0..RACES {
+                let Some(mut item) = found.take() else { break };
+                let before = item.clone();
+                if !edit(&mut item, &mut |text| clean(&self.person, text)) {
+                    break;
+                }
+                if self.table.put_back(item).await? {
+                    done.note(place);
+                    break;
+                }
+                found = self.table.again(&before).await?;
+            }
+        }
+        Ok(next)
+    }
+
+    /// A deal's timeline; answers with the activities in it.
+    pub(super) async fn timeline(&self, deal: DealId, done: &mut Done) -> Result<Vec<Uuid>> {
+        let (mut activities, mut after) = (Vec::new(), None);
+        loop {
+            let texts = Texts::Timeline(deal);
+            let (items, next) = self.table.text_items(self.ctx.entity_id, texts, after.as_deref(), PAGE).await?;
+            for mut item in items {
+                let kind = item.get("kind").and_then(|kind| kind.as_s().ok());
+                if kind.is_some_and(|kind| kind == "activity") {
+                    activities.extend(item.get("id").and_then(|id| id.as_s().ok()?.parse::<Uuid>().ok()));
+                } else if edit(&mut item, &mut |text| clean(&self.person, text)) && self.table.put_back(item).await? {
+                    done.note("timelines");
+                }
+            }
+            match next {
+                Some(next) => after = Some(next),
+                None => return Ok(activities),
+            }
+        }
+    }
+
+    pub(super) async fn events(&mut self) -> Result<Done> {
+        let mut done = Done::default();
+        done.next = self.sweep(Texts::Events, self.erasure.after.as_deref(), "events", clean, &mut done).await?;
+        Ok(done)
+    }
+
+    pub(super) async fn answers(&mut self) -> Result<Done> {
+        let mut done = Done::default();
+        done.next = self.sweep(Texts::Answers, self.erasure.after.as_deref(), "answers", clean_answer, &mut done).await?;
+        Ok(done)
+    }
+
+    /// One endpoint after another; the position is the endpoint's number and the place in its list.
+    pub(super) async fn deliveries(&mut self) -> Result<Done> {
+        let mut done = Done::default();
+        let webhooks = self.table.webhooks(self.ctx.entity_id, false).await?;
+        let at = self.erasure.after.clone().unwrap_or_default();
+        let (number, after) = at.split_once('/').unwrap_or(("0", ""));
+        let number: usize = number.parse().unwrap_or(0);
+        let Some(webhook) = webhooks.get(number) else { return Ok(done) };
+        let after = Some(after).filter(|after| !after.is_empty());
+        let texts = Texts::Deliveries(webhook.value.id);
+        let next = self.sweep(texts, after, "webhookDeliveries", clean, &mut done).await?;
+        done.next = Some(next.map_or_else(|| format!("{}/", number + 1), |next| format!("{number}/{next}")));
+        Ok(done)
+    }
+}
