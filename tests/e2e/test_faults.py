@@ -1,6 +1,7 @@
 """Functions that die in the middle of their work: nothing is lost, nothing is done twice."""
 
 import collections
+import concurrent.futures
 import contextlib
 import json
 import os
@@ -9,6 +10,7 @@ import threading
 import time
 
 import pytest
+import requests
 
 from leadfiles import finished, lead_file, pages, start_csv, subset
 
@@ -49,7 +51,7 @@ def no_dead_letters(stack, aws):
                 for url in urls if "Dlq" in url}
 
     before = count()
-    assert len(before) == 7
+    assert len(before) == 8
     yield
     assert count() == before
 
@@ -178,3 +180,58 @@ def test_dispatcher_and_deliverer_killed(tenant, receiver, until, kill_function,
     # At least once: an attempt whose worker died before it was recorded is made again, under the same id.
     ids = collections.Counter(delivery.headers["webhook-id"] for delivery in receiver.deliveries)
     assert set(ids) == {event["id"] for event in events}
+
+
+MESSAGES = 2_000
+
+
+def captured(stack, domain: str) -> collections.Counter:
+    """How often SES was handed a message to each address of a domain, as the local stack keeps it."""
+    with requests.Session() as session:
+        session.trust_env = False
+        kept = session.get(f"{stack.endpoint_url}/_ministack/ses/messages", timeout=60).json()["messages"].get("000000000000", [])
+    return collections.Counter(to for message in kept for to in message["To"] if to.endswith(f"@{domain}"))
+
+
+def queue_messages(connect, tenant, domain: str) -> None:
+    """Many at once, by many callers."""
+    def some(first: int) -> None:
+        api = connect(tenant.api_key)
+        for n in range(first, MESSAGES, 32):
+            api.want(202, "POST", "/communications", json={"channel": "email", "to": f"m{n}@{domain}", "subject": "Hello", "text": "Hi"})
+
+    with concurrent.futures.ThreadPoolExecutor(32) as pool:
+        list(pool.map(some, range(32)))
+
+
+def test_outbox_sender_killed_while_it_sends_two_thousand(stack, connect, tenant, until, kill_function, hands_out_again_after, rng):
+    """Each message goes out once, or is shown as failed with its outcome unknown, when its sender died while SES had it."""
+    domain = f"d{rng.randrange(2**40):x}.example"
+
+    def counts() -> dict:
+        found = tenant.want(200, "GET", "/communications/outbox")["counts"]
+        assert all(count >= 0 for count in found.values()), found
+        return found
+
+    with hands_out_again_after("OutboxQueueUrl", 21):
+        with Killer(kill_function, ["outbox-sender"], rng, pause=(0.3, 1.5), times=8) as killer:
+            queue_messages(connect, tenant, domain)
+            assert sum(counts().values()) == MESSAGES
+            until(lambda: not killer.left or counts()["pending"] == 0, "the killing", seconds=40, every=0.5)
+
+        def over() -> bool:
+            found = counts()
+            assert sum(found.values()) == MESSAGES, found
+            return found["pending"] == found["processing"] == 0
+
+        until(over, "the end of every message", seconds=80, every=0.5)
+    assert killer.killed["outbox-sender"] >= 3, "it was over too soon: it needs more messages"
+    found = counts()
+    messages = pages(tenant, "/communications", "communications")
+    by_status = {status: {message["to"] for message in messages if message["status"] == status} for status in ("sent", "failed")}
+    assert {status: len(addresses) for status, addresses in by_status.items()} == {"sent": found["sent"], "failed": found["failed"]}
+    assert found["sent"] + found["failed"] == MESSAGES
+    assert all(message["outcome_unknown"] for message in messages if message["status"] == "failed")
+    handed_over = captured(stack, domain)
+    assert set(handed_over.values()) == {1}, handed_over.most_common(3)
+    assert by_status["sent"] <= set(handed_over) <= by_status["sent"] | by_status["failed"]

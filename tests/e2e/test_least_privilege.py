@@ -201,6 +201,30 @@ class World:
             assert found["status"] == status and found["attempts"], found
         api.want(204, "DELETE", f"/communications/identities/{identity['id']}")
 
+    def mail_feedback(self):
+        """A bounce, which is recorded with all that follows; and a mail in the bucket from somebody who was written to."""
+        bounced, answered = self.sent(), self.sent()
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        tags = {"entity_id": [self.api.entity_id], "communication_id": [bounced["id"]]}
+        self.invoke("mail-feedback", self.message("sqs-mail-feedback.json", {
+            "eventType": "Bounce", "mail": {"timestamp": now, "messageId": uuid.uuid4().hex, "tags": tags},
+            "bounce": {"bounceType": "Permanent", "bouncedRecipients": [{"emailAddress": bounced["to"]}], "feedbackId": uuid.uuid4().hex}}))
+        assert self.api.want(200, "GET", f"/communications/{bounced['id']}")["engagement"]["bounced_at"]
+        bucket, key = self.stack.outputs["BucketName"], f"inbound/{uuid.uuid4().hex}"
+        raw = f"From: {answered['to']}\r\nTo: sales@axle.example\r\nSubject: Re: s\r\nMessage-ID: <{uuid.uuid4().hex}@example.com>\r\n\r\nYes.\r\n"
+        self.aws("s3").put_object(Bucket=bucket, Key=key, Body=raw.encode())
+        verdicts = {f"{name}Verdict": {"status": "PASS"} for name in ("spam", "virus", "spf", "dkim", "dmarc")}
+        self.invoke("mail-feedback", self.message("sqs-mail-feedback.json", {
+            "notificationType": "Received", "mail": {"timestamp": now, "messageId": uuid.uuid4().hex},
+            "receipt": verdicts | {"recipients": [f"{self.api.entity_id}@in.axle.example"],
+                                   "action": {"type": "S3", "bucketName": bucket, "objectKey": key}}}))
+        assert self.api.want(200, "GET", f"/communications/{answered['id']}")["engagement"]["replies"] == 1
+
+    def sent(self) -> dict:
+        queued = self.api.want(202, "POST", "/communications", json={"channel": "email", "to": self.email(), "subject": "s", "text": "t"})
+        self.invoke("outbox-sender", self.message("sqs-outbox.json", {"entity_id": self.api.entity_id, "communication_id": queued["id"]}))
+        return self.api.want(200, "GET", f"/communications/{queued['id']}")
+
     def insights(self):
         assert self.api.want(200, "GET", "/events")["events"]
 
@@ -319,8 +343,8 @@ def world(stack, aws, connect, make_key, until):
     world = World(stack, aws, connect(made["api_key"], made["entity_id"]), receiver, until)
     world.refusing = finished(world.api, until, start_csv(world.api, "email\nada@example.com\nnobody(at)example.com\n"))
     world.campaign = world.api.want(201, "POST", "/campaigns", json={"name": "x", "channels": ["email"]})
-    queues = mappings_of(aws, stack, ["import-worker", "webhook-deliverer", "outbox-sender"])
-    assert len(queues) == 3
+    queues = mappings_of(aws, stack, ["import-worker", "webhook-deliverer", "outbox-sender", "mail-feedback"])
+    assert len(queues) == 4
     with paused(aws, queues), short_timeouts(aws, stack, ["event-relay", "import-worker"], 3):
         world.webhook = world.api.want(201, "POST", "/webhooks", json={"url": receiver.url, "event_types": ["lead.created"]})
         world.make_something_due()
@@ -331,7 +355,7 @@ def world(stack, aws, connect, make_key, until):
 # What AWS checks and the local stack does not.
 ONLY_ON_AWS = {"ses:SendRawEmail"}
 FUNCTIONS = ["identity", "leads", "campaigns", "communications", "webhooks", "crm", "insights", "event-relay", "crm-aggregator",
-             "import-worker", "webhook-dispatcher", "webhook-deliverer", "outbox-sender", "scheduler"]
+             "import-worker", "webhook-dispatcher", "webhook-deliverer", "outbox-sender", "mail-feedback", "scheduler"]
 
 
 def test_every_function_with_a_policy_is_looked_at(stack, aws):

@@ -321,7 +321,7 @@ def test_a_message_is_not_handed_out_twice_while_a_worker_has_it(queues, mapping
 
 
 def test_every_trigger_takes_partial_failures(mappings):
-    assert len(mappings) == 6
+    assert len(mappings) == 7
     for mapping in mappings:
         assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"], mapping["EventSourceArn"]
 

@@ -1,6 +1,8 @@
-//! Communication routes: messages and the outbox, sending identities, suppressions.
+//! Communication routes: messages and the outbox, sending identities, suppressions, inbound mail, meetings.
 
 mod identities;
+mod inbound;
+mod meetings;
 mod messages;
 mod model;
 mod public;
@@ -25,6 +27,12 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(public::unsubscribe_form, public::unsubscribe))
         .routes(routes!(public::open))
         .routes(routes!(public::click))
+        .routes(routes!(inbound::new_secret))
+        .routes(routes!(inbound::post))
+        .routes(routes!(inbound::show_post_secret, inbound::rotate_post_secret))
+        .routes(routes!(meetings::create))
+        .routes(routes!(meetings::set_hook))
+        .routes(routes!(meetings::report))
         .routes(routes!(messages::get))
         .routes(routes!(messages::cancel))
         .routes(routes!(messages::retry))

@@ -72,8 +72,8 @@ pub(crate) async fn get(
     query: QueryReader,
 ) -> Result<Reply, ApiError> {
     query.finish()?;
-    let (record, content) = communications::get(&app, &ctx, id).await?;
-    Ok(Reply::resource(CommunicationDetailOut::of(record.value, content), record.version)?)
+    let (record, content, replies) = communications::get(&app, &ctx, id).await?;
+    Ok(Reply::resource(CommunicationDetailOut::of(record.value, content, replies), record.version)?)
 }
 
 /// Cancel a message

@@ -7,12 +7,15 @@ use axle_domain::communication::{
     Category, CommunicationStatus, IdentitySettings, IdentityStatus, MessageChannel, SuppressionOrigin, Track, Warmup,
 };
 use axle_domain::mail::IdentityKind;
-use axle_domain::{CampaignId, CommunicationId, ContactId, LeadId, SendingIdentityId, Time};
+use axle_domain::meeting::{MeetingSource, MeetingStatus};
+use axle_domain::{CampaignId, CommunicationId, ContactId, LeadId, MeetingId, SendingIdentityId, Time};
 use axle_store::Versioned;
 use axle_store::communications::{CommunicationRecord, ContentRecord, SendAttempt};
 use axle_store::identities::IdentityRecord;
+use axle_store::meetings::MeetingRecord;
+use axle_store::replies::ReplyRecord;
 use axle_store::suppressions::SuppressionRecord;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// A message that was accepted.
@@ -60,6 +63,8 @@ pub struct EngagementOut {
     pub unsubscribed_at: Option<Time>,
     pub opens: u32,
     pub clicks: u32,
+    /// By people; notices of absence and the like do not count.
+    pub replies: u32,
     pub machine_opens: u32,
     pub machine_clicks: u32,
 }
@@ -132,6 +137,7 @@ impl From<CommunicationRecord> for CommunicationOut {
                 unsubscribed_at: e.unsubscribed_at,
                 opens: e.opens,
                 clicks: e.clicks,
+                replies: e.replies,
                 machine_opens: e.machine_opens,
                 machine_clicks: e.machine_clicks,
             },
@@ -141,7 +147,31 @@ impl From<CommunicationRecord> for CommunicationOut {
     }
 }
 
-/// A message with what it says.
+/// A mail that came back to a message.
+#[derive(Serialize, ToSchema)]
+pub struct ReplyOut {
+    #[schema(example = "ada@example.com")]
+    pub from: String,
+    pub from_name: Option<String>,
+    pub subject: String,
+    /// What was written, without the message that it answers; 20,000 bytes at most.
+    pub text: String,
+    /// Written by a program, such as a notice of absence.
+    pub automatic: bool,
+    /// What it comes to, if that could be told.
+    pub classification: Option<String>,
+    pub message_id: Option<String>,
+    pub received_at: Time,
+}
+
+impl From<ReplyRecord> for ReplyOut {
+    fn from(record: ReplyRecord) -> Self {
+        let ReplyRecord { from, from_name, subject, text, automatic, classification, message_id, received_at, .. } = record;
+        Self { from, from_name, subject, text, automatic, classification, message_id, received_at }
+    }
+}
+
+/// A message with what it says, and with the mails that came back to it.
 #[derive(Serialize, ToSchema)]
 pub struct CommunicationDetailOut {
     #[serde(flatten)]
@@ -150,12 +180,14 @@ pub struct CommunicationDetailOut {
     pub text: Option<String>,
     pub html: Option<String>,
     pub headers: BTreeMap<String, String>,
+    /// Oldest first.
+    pub replies: Vec<ReplyOut>,
 }
 
 impl CommunicationDetailOut {
-    pub fn of(record: CommunicationRecord, content: ContentRecord) -> Self {
+    pub fn of(record: CommunicationRecord, content: ContentRecord, replies: Vec<ReplyRecord>) -> Self {
         let ContentRecord { text, html, headers, .. } = content;
-        Self { communication: record.into(), text, html, headers }
+        Self { communication: record.into(), text, html, headers, replies: replies.into_iter().map(ReplyOut::from).collect() }
     }
 }
 
@@ -239,4 +271,69 @@ pub struct SuppressionPage {
     pub suppressions: Vec<SuppressionOut>,
     /// Null on the last page.
     pub next_cursor: Option<String>,
+}
+
+/// A secret is to be made.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct NewSecretInput {
+    /// How long the secret before it stays good; a week at most.
+    #[schema(minimum = 0, maximum = 604800, example = 0)]
+    pub overlap_seconds: Option<u32>,
+}
+
+impl axle_domain::Input for NewSecretInput {}
+
+/// Where mail is posted to, and what it is signed with; the secret is null in an idempotent replay.
+#[derive(Serialize, ToSchema)]
+pub struct InboundSecretOut {
+    #[schema(example = "https://api.example.com/communications/inbound/01939b1e-0d4c-7a11-9c55-0d1f6a2b3c4d")]
+    pub url: String,
+    #[schema(example = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")]
+    pub secret: Option<String>,
+}
+
+/// What posted messages are signed with; null in an idempotent replay.
+#[derive(Serialize, ToSchema)]
+pub struct PostSecretOut {
+    #[schema(example = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")]
+    pub secret: Option<String>,
+}
+
+/// A scheduling service.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[allow(dead_code, reason = "describes a part of a path")]
+pub enum HookProvider {
+    Calcom,
+    Calendly,
+}
+
+/// Where a scheduling service reports to.
+#[derive(Serialize, ToSchema)]
+pub struct HookUrlOut {
+    #[schema(example = "https://api.example.com/meetings/hooks/calcom/01939b1e-0d4c-7a11-9c55-0d1f6a2b3c4d")]
+    pub url: String,
+}
+
+/// A meeting.
+#[derive(Serialize, ToSchema)]
+pub struct MeetingOut {
+    pub id: MeetingId,
+    pub status: MeetingStatus,
+    pub source: MeetingSource,
+    pub lead_id: Option<LeadId>,
+    pub campaign_id: Option<CampaignId>,
+    pub starts_at: Time,
+    pub ends_at: Option<Time>,
+    pub title: Option<String>,
+    pub created_at: Time,
+}
+
+impl From<&MeetingRecord> for MeetingOut {
+    fn from(record: &MeetingRecord) -> Self {
+        let MeetingRecord { id, status, source, lead_id, campaign_id, starts_at, ends_at, title, created_at, .. } =
+            record.clone();
+        Self { id, status, source, lead_id, campaign_id, starts_at, ends_at, title, created_at }
+    }
 }

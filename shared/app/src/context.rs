@@ -3,10 +3,11 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use axle_domain::address::Email;
 use axle_domain::identity::{Plan, ScopeSet};
 use axle_domain::mail::{LinkKey, Mailbox};
 use axle_domain::rate::{Limits, source_network};
-use axle_domain::webhook::{NetworkPolicy, Schedule};
+use axle_domain::webhook::{NetworkPolicy, Schedule, SigningSecret};
 use axle_domain::{Actor, EntityId, Time, TraceId, UserId};
 use axle_providers::Lazy;
 use axle_providers::mail::Sender;
@@ -23,7 +24,7 @@ use tokio::sync::OnceCell;
 
 use crate::answer::{Answer, IdempotencyClaim};
 use crate::cache::CredentialCache;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Where the time comes from.
 pub type Clock = Arc<dyn Fn() -> Time + Send + Sync>;
@@ -40,6 +41,10 @@ pub struct Config {
     pub base_url: String,
     /// Whom messages of tenants without an identity of their own come from; none if the deployment has no sender address.
     pub sender: Option<Mailbox>,
+    /// The AWS region, which is a part of the ids that SES gives to messages.
+    pub region: String,
+    /// Domain at which SES takes in mail for us; empty if it does not.
+    pub inbound_domain: String,
 }
 
 impl Default for Config {
@@ -52,7 +57,16 @@ impl Default for Config {
             webhook_schedule: Schedule::default(),
             base_url: String::new(),
             sender: None,
+            region: "us-east-1".to_owned(),
+            inbound_domain: String::new(),
         }
+    }
+}
+
+impl Config {
+    /// An address at which SES takes in mail for us, if it does.
+    pub(crate) fn inbound_address(&self, local: &str) -> Option<Email> {
+        (!self.inbound_domain.is_empty()).then(|| Email::parse(&format!("{local}@{}", self.inbound_domain)).ok()).flatten()
     }
 }
 
@@ -89,6 +103,8 @@ struct Derived {
     links: LinkKey,
     /// Signs receipts of erasures.
     receipts: Vec<u8>,
+    /// Makes each tenant's first secret for posts of messages.
+    posts: Vec<u8>,
 }
 
 fn derive(secret: &[u8], purpose: &str) -> Vec<u8> {
@@ -156,6 +172,7 @@ impl App {
                 addresses: derive(secret, "suppressed addresses"),
                 links: LinkKey::derive(secret),
                 receipts: derive(secret, "erasure receipts"),
+                posts: derive(secret, "secrets of posted messages"),
             })
         };
         self.derived.get_or_try_init(make).await
@@ -181,6 +198,13 @@ impl App {
     pub(crate) async fn sign_receipt(&self, text: &str) -> Result<String> {
         let mac = derive(&self.derived().await?.receipts, text);
         Ok(mac.iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    /// The secret that a tenant's posts are signed with until it asks for another one. It follows from the deployment's, so a message that
+    /// goes out before anybody asked can be verified afterwards.
+    pub(crate) async fn first_post_secret(&self, entity: EntityId) -> Result<SigningSecret> {
+        let key = derive(&self.derived().await?.posts, &entity.to_string());
+        SigningSecret::from_bytes(key).map_err(|e| Error::Internal(e.to_string()))
     }
 
     pub(crate) async fn link_key(&self) -> Result<&LinkKey> {

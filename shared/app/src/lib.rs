@@ -8,8 +8,10 @@ pub mod crm;
 mod error;
 pub mod identity;
 pub mod input;
+pub mod meetings;
 pub mod outreach;
 pub mod schedule;
+mod shared_secrets;
 pub mod webhooks;
 
 pub use answer::{Answer, IdempotencyClaim};

@@ -15,6 +15,7 @@ pub mod id;
 pub mod identity;
 pub mod lead;
 pub mod mail;
+pub mod meeting;
 pub mod merge;
 pub mod model;
 pub mod money;

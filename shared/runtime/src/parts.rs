@@ -134,6 +134,9 @@ pub fn app(env: &Env, sender: Arc<dyn Sender>) -> Result<Arc<App>, MissingVariab
         webhook_schedule: schedule.ok_or(MissingVariable("AXLE_WEBHOOK_RETRY_SCALE"))?,
         base_url: env.optional("AXLE_BASE_URL"),
         sender: own_sender(env)?,
+        // Lambda's own variable.
+        region: std::env::var("AWS_REGION").unwrap_or_default(),
+        inbound_domain: env.optional("AXLE_INBOUND_DOMAIN"),
     };
     let secrets = Arc::new(Secrets::aws(Lazy::later(|| async { aws_sdk_secretsmanager::Client::new(&sdk().await) })));
     let network = config.network;

@@ -26,10 +26,8 @@ const SHARDS: u128 = 8;
 const WAITING_SHARDS: u128 = 4;
 /// Partitions that a campaign's messages are listed in.
 const CAMPAIGN_SHARDS: u128 = 4;
-/// Hours that numbers of a minute are kept.
-const RATE_HOURS: i64 = 3;
-/// Days that a message can be found by its Message-ID.
-const REF_DAYS: i64 = 365;
+/// Reports about a message that are remembered, so that none counts twice.
+const REPORTS_KEPT: usize = 20;
 
 /// One attempt to send, or why none was made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,9 +64,40 @@ pub struct Engagement {
     /// By scanners, prefetchers and the like.
     pub machine_opens: u32,
     pub machine_clicks: u32,
+    /// Replies by people.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub replies: u32,
+    /// Ids of the provider's reports that were recorded.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reports: Vec<String>,
     /// The latest clicks as (number of the link, time), by which sweeps are recognised.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub hits: Vec<(u16, Time)>,
+}
+
+fn is_zero(n: &u32) -> bool {
+    *n == 0
+}
+
+impl Engagement {
+    /// Remembers a report; false if it is known.
+    pub fn report(&mut self, id: &str) -> bool {
+        if self.reports.iter().any(|known| known == id) {
+            return false;
+        }
+        self.reports.push(id.to_owned());
+        let surplus = self.reports.len().saturating_sub(REPORTS_KEPT);
+        self.reports.drain(..surplus);
+        true
+    }
+
+    /// Whether anything came back that shows that the provider had taken the message.
+    pub fn shows_that_it_went_out(&self) -> bool {
+        [self.delivered_at, self.bounced_at, self.complained_at, self.opened_at, self.clicked_at, self.replied_at]
+            .iter()
+            .any(Option::is_some)
+            || !self.reports.is_empty()
+    }
 }
 
 /// A message as far as it changes.
@@ -99,6 +128,9 @@ pub struct CommunicationRecord {
     pub track: Track,
     /// Not before this.
     pub scheduled_send_time: Time,
+    /// When it was due at first, if it is being tried again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due_since: Option<Time>,
     /// The recipient's IANA zone, for sending windows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timezone: Option<String>,
@@ -284,31 +316,6 @@ impl Record for NudgeRecord {
     }
 }
 
-/// Leads from a Message-ID to the message: bounces and replies know nothing else.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct MessageRef {
-    pub message_id: String,
-    pub entity_id: EntityId,
-    pub communication_id: CommunicationId,
-    pub created_at: Time,
-}
-
-impl MessageRef {
-    pub fn key_of(message_id: &str) -> Key {
-        Key::directory("MESSAGEID", message_id)
-    }
-}
-
-impl Record for MessageRef {
-    const TYPE: &'static str = "message_ref";
-    fn key(&self) -> Key {
-        Self::key_of(&self.message_id)
-    }
-    fn placement(&self) -> Placement {
-        Placement { expires_at: Some(self.created_at.plus_days(REF_DAYS)), ..Placement::default() }
-    }
-}
-
 /// What to look for among messages.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CommunicationQuery {
@@ -337,14 +344,6 @@ impl CommunicationQuery {
 /// Rounds of reading that one page may take when entries are judged by their messages.
 const ROUNDS: usize = 50;
 
-fn rate_board(at: Time) -> String {
-    format!("SENT#{}", at.secs().div_euclid(3_600))
-}
-
-fn minute_name(at: Time) -> String {
-    format!("m{:02}", at.secs().div_euclid(60).rem_euclid(60))
-}
-
 impl Tx<'_> {
     /// Counts a message's way from one status to another; `None` for one that is new.
     pub fn count_communication(&mut self, record: &CommunicationRecord, from: Option<CommunicationStatus>) {
@@ -355,17 +354,6 @@ impl Tx<'_> {
             return;
         }
         self.tally(record.entity_id, BOARD, record.id.uuid().as_u128(), &deltas);
-    }
-
-    /// Makes a message be found by its Message-ID. A provider that gives one id twice (it never should) leads to the later message.
-    pub fn put_message_ref(&mut self, reference: &MessageRef) {
-        self.put_if("message reference", reference, "attribute_not_exists(pk) OR attribute_exists(pk)", Vec::new());
-    }
-
-    /// Counts a message as sent in the minute of `at`.
-    pub fn count_sent(&mut self, record: &CommunicationRecord, at: Time) {
-        let expires = Some(at.plus_secs(RATE_HOURS * 3_600));
-        self.tally_until(record.entity_id, &rate_board(at), record.id.uuid().as_u128(), &[(&minute_name(at), 1)], expires);
     }
 }
 
@@ -421,19 +409,5 @@ impl Table {
         let page = self.page(&listing, &Span::default(), None, &Filter::default(), 1).await?;
         let oldest = page.items.first().and_then(|item| text(item, "gsi2sk")?.split('#').next()?.parse().ok());
         Ok(oldest)
-    }
-
-    /// Messages sent in each of the `minutes` minutes up to the one of `now`, together.
-    pub async fn sent_lately(&self, entity: EntityId, now: Time, minutes: i64) -> Result<i64> {
-        let mut sum = 0;
-        let wanted: Vec<Time> = (0..minutes).map(|back| now.plus_secs(-60 * back)).collect();
-        let mut boards: Vec<String> = wanted.iter().map(|at| rate_board(*at)).collect();
-        boards.dedup();
-        for board in boards {
-            let numbers = self.tally(entity, &board).await?;
-            let here = wanted.iter().filter(|at| rate_board(**at) == board);
-            sum += here.filter_map(|at| numbers.get(&minute_name(*at))).sum::<i64>();
-        }
-        Ok(sum)
     }
 }

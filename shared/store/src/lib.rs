@@ -23,8 +23,13 @@ pub mod identities;
 pub mod identity;
 pub mod imports;
 pub mod leads;
+pub mod meetings;
+pub mod message_refs;
+pub mod outbox_rates;
 pub mod quotas;
 pub mod rates;
+pub mod replies;
+pub mod shared_secrets;
 pub mod suppressions;
 pub mod webhooks;
 

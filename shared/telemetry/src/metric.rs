@@ -91,6 +91,15 @@ pub const WEBHOOK_FAILED: Metric = Metric::count("WebhookFailed", By::Stack);
 /// Deliveries that were given up.
 pub const WEBHOOK_DEAD: Metric = Metric::count("WebhookDead", By::Stack);
 
+/// A value a message that came to its end: 1 if it failed, 0 if it was sent. Its average is the share that failed.
+pub const MESSAGE_FAILED: Metric = Metric::count("MessageFailed", By::Stack);
+/// How long a message had been due when it was sent: a value a message.
+pub const MESSAGE_LATENCY: Metric = Metric::millis("MessageLatency", By::Stack);
+/// Messages that came back for good.
+pub const MESSAGES_BOUNCED: Metric = Metric::count("MessagesBounced", By::Stack);
+/// Messages that were reported as spam.
+pub const MESSAGES_COMPLAINED: Metric = Metric::count("MessagesComplained", By::Stack);
+
 /// Rows of imports, by what became of them.
 pub const ROWS_CREATED: Metric = Metric::count("RowsCreated", By::Stack);
 pub const ROWS_UPDATED: Metric = Metric::count("RowsUpdated", By::Stack);

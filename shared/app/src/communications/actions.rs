@@ -1,10 +1,11 @@
 //! Messages read back, cancelled, and tried again by hand.
 
 use axle_domain::CommunicationId;
-use axle_domain::communication::CommunicationStatus;
+use axle_domain::communication::{CommunicationStatus, MessageChannel};
 use axle_domain::event::EventType;
 use axle_domain::id::{entropy, v7_at};
 use axle_store::communications::{CommunicationQuery, CommunicationRecord, ContentRecord, NudgeRecord};
+use axle_store::replies::ReplyRecord;
 use axle_store::{CommitError, Versioned};
 use serde_json::json;
 
@@ -20,12 +21,20 @@ pub async fn find(app: &App, ctx: &Ctx, id: CommunicationId) -> Result<Versioned
     app.table().await.communication(ctx.entity_id, id, ctx.now).await?.ok_or(Error::NotFound("communication"))
 }
 
-/// A message with what it says.
-pub async fn get(app: &App, ctx: &Ctx, id: CommunicationId) -> Result<(Versioned<CommunicationRecord>, ContentRecord)> {
+/// A message with what it says, and what came back as mail to it.
+pub async fn get(
+    app: &App,
+    ctx: &Ctx,
+    id: CommunicationId,
+) -> Result<(Versioned<CommunicationRecord>, ContentRecord, Vec<ReplyRecord>)> {
     let record = find(app, ctx, id).await?;
     let content = app.table().await.communication_content(ctx.entity_id, id, ctx.now).await?;
     let content = content.ok_or_else(|| Error::Internal("a message without content".to_owned()))?;
-    Ok((record, content))
+    let replies = match record.value.channel {
+        MessageChannel::Email => app.table().await.replies(ctx.entity_id, id).await?,
+        MessageChannel::Sms | MessageChannel::Webhook => Vec::new(),
+    };
+    Ok((record, content, replies))
 }
 
 /// A page of messages, newest first.
@@ -100,6 +109,7 @@ pub async fn retry(
         record.status = CommunicationStatus::Pending;
         record.scheduled_send_time = ctx.now;
         record.due_at = Some(ctx.now);
+        record.due_since = None;
         record.tries = 0;
         record.error = None;
         record.outcome_unknown = false;

@@ -2,6 +2,7 @@
 
 use axle_domain::communication::{MessageChannel, SuppressionOrigin};
 use axle_domain::event::EventType;
+use axle_domain::lead::LeadStatus;
 use axle_domain::mail::{Access, MachineReason, Purpose, Ticket, swept};
 use axle_domain::{Actor, Time, TraceId};
 use axle_store::communications::{CommunicationRecord, ContentRecord};
@@ -11,6 +12,7 @@ use serde_json::json;
 use super::{event, suppressions};
 use crate::context::{App, Ctx};
 use crate::error::{Error, Result};
+use crate::outreach::status;
 
 /// Attempts against others who change the same message at the same moment.
 const RACES: usize = 8;
@@ -66,9 +68,14 @@ pub async fn check_unsubscribe(app: &App, ticket: &str) -> Result<()> {
 /// [`Error::NotFound`] if the link is not one of ours.
 pub async fn unsubscribe(app: &App, ticket: &str) -> Result<()> {
     let ticket = read(app, ticket, |purpose| purpose == Purpose::Unsubscribe).await?;
-    let ctx = Ctx::system(ticket.entity, "unsubscribe-link", app.now(), TraceId::random());
+    unsubscribe_by(app, &ticket, "unsubscribe-link").await
+}
+
+/// The same with a ticket that was read, however it came.
+pub(super) async fn unsubscribe_by(app: &App, ticket: &Ticket, way: &str) -> Result<()> {
+    let ctx = Ctx::system(ticket.entity, way, app.now(), TraceId::random());
     for _ in 0..RACES {
-        let Versioned { value: mut record, version } = find(app, &ticket).await?;
+        let Versioned { value: mut record, version } = find(app, ticket).await?;
         let (origin, to) = (SuppressionOrigin::Unsubscribe, record.to.clone());
         let suppression = suppressions::record(app, ticket.entity, to, None, origin, Some(record.id), ctx.now).await?;
         let mut tx = app.table().await.tx();
@@ -78,6 +85,7 @@ pub async fn unsubscribe(app: &App, ticket: &str) -> Result<()> {
         record.engagement.unsubscribed_at.get_or_insert(ctx.now);
         record.updated_at = ctx.now;
         tx.replace("message", &record, version);
+        status::advance(app, &mut tx, ticket.entity, record.lead_id, LeadStatus::Unsubscribed, ctx.now).await?;
         let told = suppressions::unsubscribed_event(&ctx, &suppression, record.channel.as_str());
         let told = told.campaign(record.campaign_id).trace(record.trace_id);
         let told = match record.lead_id {

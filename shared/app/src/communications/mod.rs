@@ -6,22 +6,29 @@
 mod actions;
 mod content;
 mod engagement;
+mod feedback;
 mod identities;
+mod inbound;
 mod outbox;
 mod queue;
 mod recipient;
+mod secrets;
 pub mod send;
 mod suppressions;
 
 pub use actions::{cancel, get, list, retry};
 pub use engagement::{Visit, check_unsubscribe, clicked, opened, unsubscribe};
+pub use feedback::{FEEDBACK_ATTEMPTS, Noted, feedback};
 pub use identities::{
     MAX_IDENTITIES, Verified, confirm_identity, create_identity, delete_identity, get_identity, identities, patch_identity,
     verify_identity,
 };
-pub use outbox::{OutboxStatus, Throughput, outbox};
+pub(crate) use inbound::latest_to;
+pub use inbound::{INBOUND_PREFIX, Inbound, InboundAnswer, InboundOutcome, post as post_inbound, receive as receive_mail};
+pub use outbox::{OutboxHealth, OutboxStatus, Throughput, health, outbox};
 pub use queue::{Prepared, prepare, queue};
 pub(crate) use suppressions::is_suppressed;
+pub use secrets::{SignedHeaders, post_secret, renew_inbound_secret, renew_post_secret};
 pub use suppressions::{list as suppressions, remove as unsuppress, suppress};
 
 pub use axle_store::communications::OutboxJob;
@@ -33,7 +40,8 @@ use serde_json::Value;
 
 use crate::outreach::leads::without_nulls;
 
-/// An event about a message.
+/// An event about a message. Whoever wants to act on what comes of a campaign's messages (its `stop_on`, for one) listens to these: they
+/// carry lead and campaign, and are written with the change that they tell of.
 pub(crate) fn event(record: &CommunicationRecord, event_type: EventType, actor: Actor, now: Time, data: Value) -> Event {
     let subject = Subject::new("communication", record.id);
     let event = Event::new(event_type, record.entity_id, now, actor, subject, without_nulls(data));

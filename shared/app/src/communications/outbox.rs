@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use axle_domain::communication::CommunicationStatus;
+use axle_domain::EntityId;
+use axle_domain::communication::{CommunicationStatus, DeliveryNumbers};
 use axle_store::communications::BOARD;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -37,11 +38,12 @@ pub struct OutboxStatus {
 /// Costs some 5 read units.
 pub async fn outbox(app: &App, ctx: &Ctx) -> Result<OutboxStatus> {
     let table = app.table().await;
-    let (numbers, sent, oldest) = (
+    let (numbers, lately, oldest) = (
         table.tally(ctx.entity_id, BOARD).await?,
-        table.sent_lately(ctx.entity_id, ctx.now, MINUTES).await?,
+        table.delivery_numbers(ctx.entity_id, ctx.now, MINUTES).await?,
         table.oldest_waiting(ctx.entity_id).await?,
     );
+    let sent = i64::try_from(lately.sent).unwrap_or(i64::MAX);
     let counts =
         CommunicationStatus::ALL.iter().map(|status| (status.as_str(), numbers.get(status.as_str()).copied().unwrap_or(0)));
     let window_seconds = (MINUTES - 1) * 60 + ctx.now.secs().rem_euclid(60) + 1;
@@ -51,4 +53,20 @@ pub async fn outbox(app: &App, ctx: &Ctx) -> Result<OutboxStatus> {
         throughput: Throughput { per_minute: rate(60), per_hour: rate(3_600), window_seconds },
         oldest_pending_age_seconds: oldest.map_or(0, |at| ctx.now.since(at).max(0) / 1_000),
     })
+}
+
+/// What service levels of the outbox are judged by.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OutboxHealth {
+    /// How long the message that waits longest has been overdue; 0 when none is due.
+    pub oldest_pending_age_seconds: i64,
+    /// Counts over the window: [`DeliveryNumbers::failure_rate`] and [`DeliveryNumbers::latency_p95_seconds`] follow from them.
+    pub numbers: DeliveryNumbers,
+}
+
+/// How a tenant's sending went in the last `minutes` (a day at most). Costs some 2 read units, and one for each ten minutes.
+pub async fn health(app: &App, entity: EntityId, minutes: i64) -> Result<OutboxHealth> {
+    let (table, now) = (app.table().await, app.now());
+    let (numbers, oldest) = tokio::try_join!(table.delivery_numbers(entity, now, minutes), table.oldest_waiting(entity))?;
+    Ok(OutboxHealth { oldest_pending_age_seconds: oldest.map_or(0, |at| now.since(at).max(0) / 1_000), numbers })
 }

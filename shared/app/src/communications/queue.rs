@@ -66,6 +66,7 @@ pub async fn prepare(app: &App, ctx: &Ctx, input: CommunicationInput) -> Result<
         subject: input.subject.clone(),
         track: input.track,
         scheduled_send_time: scheduled(identity.as_ref(), timezone.as_deref(), wanted),
+        due_since: None,
         timezone,
         attempts: Vec::new(),
         tries: 0,

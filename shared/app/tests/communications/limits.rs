@@ -35,7 +35,9 @@ async fn a_day_takes_its_limit_and_not_one_more() {
     let jobs = s.jobs().await;
     let workers = jobs.into_iter().map(|job| {
         let s = Arc::clone(&s);
-        tokio::spawn(async move { s.outbox().send(&job).await.unwrap() })
+        tokio::spawn(async move {
+            s.outbox().send(&job).await.unwrap();
+        })
     });
     futures_util::future::join_all(workers).await.into_iter().for_each(|done| done.unwrap());
     assert_eq!(s.recipients().len(), 7);

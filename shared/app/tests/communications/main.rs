@@ -2,8 +2,14 @@
 //! the tests move.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod feedback;
+mod health;
+mod inbound;
+mod leads;
 mod limits;
 mod links;
+mod meetings;
+mod posts;
 mod races;
 mod sending;
 mod stage;

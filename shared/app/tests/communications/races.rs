@@ -18,7 +18,9 @@ async fn one_message_and_many_workers_send_once() {
     let [job] = &s.jobs().await[..] else { panic!("one job") };
     let workers = (0..20).map(|_| {
         let (s, job) = (Arc::clone(&s), job.clone());
-        tokio::spawn(async move { s.outbox().send(&job).await.unwrap() })
+        tokio::spawn(async move {
+            s.outbox().send(&job).await.unwrap();
+        })
     });
     futures_util::future::join_all(workers).await.into_iter().for_each(|done| done.unwrap());
     assert_eq!(s.recipients().len(), 1);

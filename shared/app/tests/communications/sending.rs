@@ -73,7 +73,7 @@ async fn marketing_carries_the_way_out() {
     assert!(text.contains(out.url()) && html.contains("/communications/unsubscribe/"));
     assert!(html.contains("/communications/open/") && html.contains("/communications/click/") && !html.contains("offer?a=1"));
     assert!(!html.contains("ada@example.com"), "no personal data in links");
-    let (_, content) = communications::get(s.app(), &s.ctx(), id).await.unwrap();
+    let (_, content, _) = communications::get(s.app(), &s.ctx(), id).await.unwrap();
     assert_eq!(content.links, ["https://example.com/offer?a=1"]);
 }
 

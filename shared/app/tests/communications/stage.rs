@@ -6,10 +6,13 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use axle_app::communications::{self, OutboxJob, send};
-use axle_app::{Answer, App, Ctx};
+use axle_app::outreach::leads;
+use axle_app::{Answer, App, Ctx, PageRequest};
 use axle_domain::communication::{CommunicationInput, CommunicationStatus, IdentityInput};
 use axle_domain::event::Event;
-use axle_domain::{CommunicationId, EntityId, SendingIdentityId, Time, TraceId};
+use axle_domain::lead::LeadStatus;
+use axle_domain::mail::Feedback;
+use axle_domain::{CommunicationId, EntityId, LeadId, SendingIdentityId, Time, TraceId};
 use axle_messaging::{Bus, Envelope, Publication, Relay};
 use axle_providers::mail::Capture;
 use axle_providers::queue::Queue;
@@ -133,7 +136,9 @@ impl Stage {
         for batch in jobs.chunks(10) {
             let outbox = self.outbox();
             let handled = batch.iter().map(|job| outbox.send(job));
-            futures_util::future::join_all(handled).await.into_iter().for_each(|outcome| outcome.unwrap());
+            futures_util::future::join_all(handled).await.into_iter().for_each(|outcome| {
+                outcome.unwrap();
+            });
         }
     }
 
@@ -178,6 +183,60 @@ impl Stage {
     pub fn recipients(&self) -> Vec<String> {
         self.world.sent.emails().into_iter().map(|email| email.to.address.to_string()).collect()
     }
+
+    /// A lead with this address.
+    pub async fn lead(&self, email: &str) -> LeadId {
+        let input = serde_json::from_value(json!({"email": email, "first_name": "Ada"})).unwrap();
+        let ctx = self.ctx();
+        let made = leads::create(self.app(), &ctx, input, |lead| Answer::new(201, json!({"id": lead.value.id})));
+        made.await.unwrap().body["id"].as_str().unwrap().parse().unwrap()
+    }
+
+    pub async fn lead_status(&self, id: LeadId) -> LeadStatus {
+        leads::get(self.app(), &self.ctx(), id).await.unwrap().value.status
+    }
+
+    /// Sends an e-mail to a lead.
+    pub async fn sent_to(&self, lead: LeadId) -> CommunicationId {
+        let id = self.queue(json!({"channel": "email", "lead_id": lead, "subject": "Hello", "text": "How are you?"})).await;
+        self.settle().await;
+        id
+    }
+
+    /// Addresses on the suppression list, with how they came there.
+    pub async fn suppressed(&self) -> Vec<(String, String)> {
+        let page = PageRequest { cursor: None, limit: 100 };
+        let found = communications::suppressions(self.app(), &self.ctx(), page).await.unwrap().items;
+        found.into_iter().map(|record| (record.address, record.origin.to_string())).collect()
+    }
+
+    /// A report of SES about a message, as its configuration set sends it.
+    pub fn report(&self, id: CommunicationId, more: Value) -> Feedback {
+        let tags = json!({"entity_id": [self.entity], "communication_id": [id]});
+        let mail = json!({"timestamp": self.app().now(), "messageId": "captured-1", "tags": tags});
+        report(mail, more)
+    }
+}
+
+/// A report of SES.
+pub fn report(mail: Value, more: Value) -> Feedback {
+    let mut body = json!({"eventType": "x", "mail": mail});
+    body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    Feedback::parse(&body.to_string()).unwrap()
+}
+
+pub fn bounce(kind: &str, feedback_id: &str) -> Value {
+    let recipients = json!([{"emailAddress": "ada@example.com", "status": "5.1.1", "diagnosticCode": "smtp; 550 no such user"}]);
+    json!({"bounce": {"bounceType": kind, "bounceSubType": "General", "bouncedRecipients": recipients, "feedbackId": feedback_id}})
+}
+
+pub fn complaint(feedback_id: &str) -> Value {
+    let recipients = json!([{"emailAddress": "ada@example.com"}]);
+    json!({"complaint": {"complainedRecipients": recipients, "complaintFeedbackType": "abuse", "feedbackId": feedback_id}})
+}
+
+pub fn delivery() -> Value {
+    json!({"delivery": {"recipients": ["ada@example.com"]}})
 }
 
 pub fn mail(to: &str) -> Value {

@@ -1,10 +1,12 @@
 //! Messages to people: what may be sent, from whom, when, and where a message stands.
 
+mod health;
 mod identity;
 mod input;
 mod plan;
 mod retry;
 
+pub use health::{DeliveryNumbers, LATENCY_BUCKETS, latency_bucket};
 pub use identity::{IdentityInput, IdentitySettings, IdentityStatus, Warmup};
 pub use input::{CommunicationInput, Recipient, SuppressionInput, Track, check_header_text};
 pub use plan::{allowance, day_of, next_allowed, start_of_day};

@@ -73,6 +73,8 @@ event_types! {
     CommunicationCancelled "communication.cancelled" "communication" "reason:str?" "A queued message was cancelled.";
     ContactUnsubscribed "contact.unsubscribed" "suppression" "channel:str origin:str" "A person asked for no more messages.";
     MeetingBooked "meeting.booked" "meeting" "starts_at:time ends_at:time? title:str?" "A meeting was scheduled.";
+    MeetingRescheduled "meeting.rescheduled" "meeting" "starts_at:time ends_at:time? title:str? from:uuid?" "A meeting was moved to another time.";
+    MeetingCancelled "meeting.cancelled" "meeting" "starts_at:time title:str?" "A meeting was called off.";
     SloViolated "slo.violated" "slo" "name:str objective:str threshold:num value:num" "A service level was breached; once a breach.";
     SloRecovered "slo.recovered" "slo" "name:str objective:str threshold:num value:num" "A breached service level is met again.";
     AgentRunStarted "agent.run.started" "agent_run" "job_id:str contacts:int" "An agent's run started.";

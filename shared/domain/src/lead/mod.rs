@@ -3,6 +3,7 @@
 mod identity;
 mod import;
 mod profile;
+mod progress;
 
 pub use identity::{IdentityKey, lead_id};
 pub use import::{ImportStatus, OnDuplicate};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use axle_domain::address::Email;
-use axle_domain::mail::IdentityKind;
+use axle_domain::mail::{IdentityKind, MessageId};
 
 use super::{Accepted, Account, OutgoingEmail, OutgoingPost, OutgoingSms, Provider, SendError, Sender, Verification};
 
@@ -103,7 +103,9 @@ impl Capture {
         }
         state.sent.push(captured);
         let id = format!("captured-{}", state.sent.len());
-        Ok(Accepted { provider, provider_message_id: Some(id), message_id: None, renewed: None })
+        // As SES does, which puts its own id in place of ours.
+        let message_id = (provider == Provider::Ses).then(|| MessageId::of_ses(&id, "us-east-1").ok()).flatten();
+        Ok(Accepted { provider, provider_message_id: Some(id), message_id, renewed: None })
     }
 }
 

@@ -330,7 +330,7 @@ fn to_url(url: String) -> OutgoingPost {
         id: MESSAGE.parse::<CommunicationId>().unwrap(),
         at: Time::from_secs(1_764_000_000),
         body: r#"{"text":"Hi"}"#.into(),
-        secret: Some(SigningSecret::generate([7; 32])),
+        secrets: vec![SigningSecret::generate([7; 32])],
     }
 }
 
@@ -344,7 +344,7 @@ async fn posts_are_signed_standard_webhooks() {
     let head = |name: &str| request.headers[name].to_str().unwrap();
     let (id, at, signature) = (head("webhook-id"), head("webhook-timestamp"), head("webhook-signature"));
     assert_eq!((id, at, head("content-type")), (MESSAGE, "1764000000", "application/json"));
-    let secrets = [message.secret.unwrap()];
+    let secrets = message.secrets;
     assert_eq!(verify(&secrets, id, at, signature, &request.body, 1_764_000_000, DEFAULT_TOLERANCE), Ok(()));
 }
 

@@ -50,6 +50,6 @@ pub struct OutgoingPost {
     pub at: Time,
     /// JSON.
     pub body: String,
-    /// None: the call goes unsigned.
-    pub secret: Option<SigningSecret>,
+    /// Each signs; none: the call goes unsigned.
+    pub secrets: Vec<SigningSecret>,
 }

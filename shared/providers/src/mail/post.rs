@@ -19,8 +19,8 @@ pub(super) async fn send(client: &Client, message: &OutgoingPost, timeout: Durat
         .header("webhook-id", &id)
         .header("webhook-timestamp", message.at.secs().to_string())
         .timeout(timeout);
-    if let Some(secret) = &message.secret {
-        let signature = webhook::sign(std::slice::from_ref(secret), &id, message.at.secs(), message.body.as_bytes());
+    if !message.secrets.is_empty() {
+        let signature = webhook::sign(&message.secrets, &id, message.at.secs(), message.body.as_bytes());
         request = request.header("webhook-signature", signature);
     }
     let answer = client.send(request).await.outcome.map_err(|error| match error {

@@ -11,10 +11,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axle_app::communications::send::{Limits as SendLimits, Outbox};
+use axle_app::communications::{Noted, feedback};
 use axle_app::outreach::imports::work;
 use axle_app::webhooks::{DeliverJob, Deliverer, Dispatcher, Limits};
 use axle_domain::TraceId;
 use axle_domain::event::Event;
+use axle_domain::mail::Feedback;
 use axle_testkit::{Answered, call, request};
 use serde_json::{Map, Value, json};
 use wiremock::{Mock, MockServer, ResponseTemplate};
@@ -137,8 +139,21 @@ async fn send(api: &Api, method: &str, path: &str, body: Option<Value>) -> Answe
 }
 
 async fn try_send(api: &Api, method: &str, path: &str, body: Option<Value>) -> Answered {
+    try_send_signed(api, method, path, body, Vec::new()).await
+}
+
+async fn try_send_signed(
+    api: &Api,
+    method: &str,
+    path: &str,
+    body: Option<Value>,
+    signature: Vec<(&'static str, String)>,
+) -> Answered {
     let path = named(path, api.me.entity_id);
     let mut request = request(method, &path, Some(&api.me.api_key), body);
+    for (name, value) in signature {
+        request.headers_mut().insert(name, value.parse().unwrap());
+    }
     request.headers_mut().insert("traceparent", format!("00-{TRACE}-00f067aa0ba902b7-01").parse().unwrap());
     call(&api.router, request).await
 }
@@ -181,7 +196,10 @@ async fn every_operation_keeps_its_budget_and_its_events_the_callers_trace() {
             let answer = try_send(&api, method, &path, body).await;
             assert_eq!(answer.status, 405, "{method} {path}: {}", answer.text);
         } else {
-            send(&api, method, &format!("{path}{query}"), body).await;
+            let signature = own.signature(body.as_ref());
+            let answer = try_send_signed(&api, method, &format!("{path}{query}"), body, signature).await;
+            let good = answer.status.is_success() || answer.status == 303 || answer.status == 302;
+            assert!(good, "{method} {path}: {} {}", answer.status, answer.text);
         }
 
         let (read, write) = api.world.meter.take_units();
@@ -266,6 +284,27 @@ async fn message() -> Spent {
     last
 }
 
+/// Records a report about a message to a lead; answers what that spends.
+async fn reported(report: Value) -> Spent {
+    let api = Api::new().await;
+    let mut own = Own::new(&api);
+    let lead = own.fill("{prospectId}").await;
+    let mail = json!({"channel": "email", "lead_id": lead, "subject": "Hello", "text": "How are you?"});
+    let id = api.post("/communications", mail).await.json()["id"].clone();
+    let outbox = Outbox::new(Arc::clone(&api.world.app), SendLimits::default());
+    for job in api.world.table.new_records().iter().flat_map(jobs_of) {
+        outbox.send(&serde_json::from_value(job).unwrap()).await.unwrap();
+    }
+    let tags = json!({"entity_id": [api.me.entity_id], "communication_id": [id]});
+    let mut body =
+        json!({"eventType": "x", "mail": {"timestamp": api.world.clock.now(), "messageId": "captured-1", "tags": tags}});
+    body.as_object_mut().unwrap().extend(report.as_object().unwrap().clone());
+    let report = Feedback::parse(&body.to_string()).unwrap();
+    spent(&api);
+    assert_eq!(feedback(&api.world.app, &report, 1).await.unwrap(), Noted::Recorded);
+    spent(&api)
+}
+
 /// Counts a new deal for the dashboard; answers what that spends.
 async fn change() -> Spent {
     let api = Api::new().await;
@@ -307,6 +346,10 @@ async fn every_step_of_a_worker_keeps_its_budget() {
     measured.insert("deliverInVain", notify(json!(["lead.*"]), 500).await.1.unwrap());
     measured.insert("dispatchUnwantedEvent", notify(json!(["campaign.*"]), 200).await.0);
     measured.insert("sendMessage", message().await);
+    measured.insert("recordDelivery", reported(json!({"delivery": {"recipients": ["ada@example.com"]}})).await);
+    let bounce =
+        json!({"bounceType": "Permanent", "bouncedRecipients": [{"emailAddress": "ada@example.com"}], "feedbackId": "f-1"});
+    measured.insert("recordBounce", reported(json!({"bounce": bounce})).await);
     measured.insert("countChange", change().await);
     measured.insert("sweep", minute(false).await);
     measured.insert("sweepReminder", minute(true).await);

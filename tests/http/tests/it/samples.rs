@@ -2,6 +2,7 @@
 
 use aws_lambda_events::{dynamodb, sqs};
 use axle_app::communications::OutboxJob;
+use axle_domain::mail::Feedback;
 use axle_messaging::Envelope;
 use axle_messaging::relay::StreamEvent;
 use axle_store::deliveries::DeliverJob;
@@ -79,13 +80,15 @@ fn read_message(name: &str, message: &sqs::SqsMessage) {
     let body = message.body.as_deref().unwrap_or_default();
     let queue = message.event_source_arn.as_deref().unwrap_or_default().replace('-', "").to_lowercase();
     let unreadable = if queue.contains("importqueue") {
-        serde_json::from_str::<ImportJob>(body).err()
+        serde_json::from_str::<ImportJob>(body).err().map(|e| e.to_string())
     } else if queue.contains("deliverqueue") {
-        serde_json::from_str::<DeliverJob>(body).err()
+        serde_json::from_str::<DeliverJob>(body).err().map(|e| e.to_string())
     } else if queue.contains("outboxqueue") {
-        serde_json::from_str::<OutboxJob>(body).err()
+        serde_json::from_str::<OutboxJob>(body).err().map(|e| e.to_string())
+    } else if queue.contains("feedbackqueue") {
+        Feedback::parse(body).err().map(|e| e.to_string())
     } else if queue.contains("dispatchqueue") {
-        serde_json::from_str::<Envelope>(body).err()
+        serde_json::from_str::<Envelope>(body).err().map(|e| e.to_string())
     } else {
         panic!("{name}: {queue} is no queue of the template")
     };

@@ -10,7 +10,7 @@ use axle_store::communications::{CommunicationRecord, ContentRecord};
 use axle_store::identities::IdentityRecord;
 use serde_json::json;
 
-use super::super::identities;
+use super::super::{identities, secrets};
 use crate::context::App;
 
 /// Hands a claimed message to its provider. Whatever keeps it from being handed over is a failure of the message.
@@ -38,8 +38,8 @@ pub(super) async fn hand_over(
         }
         MessageChannel::Webhook => {
             let body = json!({"id": record.id, "subject": record.subject, "text": content.text, "html": content.html, "category": record.category});
-            let message =
-                OutgoingPost { url: record.to.clone(), id: record.id, at: app.now(), body: body.to_string(), secret: None };
+            let secrets = secrets::signing_posts(app, record.entity_id).await.map_err(|e| SendError::transient(internal(&e)))?;
+            let message = OutgoingPost { url: record.to.clone(), id: record.id, at: app.now(), body: body.to_string(), secrets };
             app.sender().post(&message, timeout).await
         }
     }
@@ -100,5 +100,7 @@ async fn way_out(app: &App, record: &CommunicationRecord, from: &Mailbox) -> Res
     let url = key.unsubscribe_url(&app.config().base_url, record.entity_id, record.id);
     let url = url::Url::parse(&url)
         .map_err(|_| SendError::permanent(Blame::Message, "this deployment has no base URL for unsubscribe links"))?;
-    Ok(ListUnsubscribe::new(&url, Some((&from.address, &ticket))))
+    // Where SES takes in mail for us, the request is heard for sure; else it goes where replies go.
+    let inbox = app.config().inbound_address("unsubscribe");
+    Ok(ListUnsubscribe::new(&url, Some((inbox.as_ref().unwrap_or(&from.address), &ticket))))
 }

@@ -27,6 +27,7 @@ use crate::context::App;
 use crate::error::{Error, Result};
 
 pub(crate) use quota::give_back;
+pub(crate) use settle::found_sent;
 
 /// How long a claim outlasts the provider's time: enough to record what came of it.
 const CLAIM_MARGIN: Duration = Duration::from_secs(8);
@@ -42,6 +43,14 @@ impl Default for Limits {
     fn default() -> Self {
         Self { timeout: Duration::from_secs(10) }
     }
+}
+
+/// How a message ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settled {
+    pub failed: bool,
+    /// How long it had been due when it was sent.
+    pub latency_ms: Option<u64>,
 }
 
 /// Sends one batch of messages.
@@ -78,23 +87,26 @@ impl Outbox {
 
     /// Makes the attempt that a job asks for, if it is due. The jobs of a batch are to be handled side by side.
     ///
-    /// A message that goes out costs 3 read units and some 20 write units: claim and outcome are transactions with the counts.
+    /// A message that goes out costs 3 read units and some 20 write units: claim and outcome are transactions with the counts. Answers how
+    /// the message ended, if it did so now.
     ///
     /// # Errors
     /// [`Error::Unavailable`] and [`Error::Internal`]: the job has to be handed out again. A message that fails is no error.
-    pub async fn send(&self, job: &OutboxJob) -> Result<()> {
+    pub async fn send(&self, job: &OutboxJob) -> Result<Option<Settled>> {
         let app = &*self.app;
         let now = app.now();
-        let Some(found) = app.table().await.communication(job.entity_id, job.communication_id, now).await? else { return Ok(()) };
+        let Some(found) = app.table().await.communication(job.entity_id, job.communication_id, now).await? else {
+            return Ok(None);
+        };
         match standing(&found.value, now) {
-            Standing::Closed => Ok(()),
-            Standing::NotBefore(at) => send_later(app, job, at, now).await,
+            Standing::Closed => Ok(None),
+            Standing::NotBefore(at) => send_later(app, job, at, now).await.map(|()| None),
             Standing::Abandoned => settle::abandoned(app, found).await,
             Standing::Due => self.attempt(found, now).await,
         }
     }
 
-    async fn attempt(&self, found: Versioned<CommunicationRecord>, now: Time) -> Result<()> {
+    async fn attempt(&self, found: Versioned<CommunicationRecord>, now: Time) -> Result<Option<Settled>> {
         let app = &*self.app;
         let table = app.table().await;
         let identity = match found.value.identity_id {
@@ -110,31 +122,31 @@ impl Outbox {
                 return settle::refuse(app, found, "the sending identity is not verified").await;
             }
             if let Some(later) = closed_until(identity, &found.value, now) {
-                return postpone(app, found, later, None).await;
+                return postpone(app, found, later, None).await.map(|()| None);
             }
         }
         let place = match quota::take_place(app, identity.as_ref(), &found.value, now).await? {
             quota::Place::Now(place) => place,
-            quota::Place::Later(at, place) => return postpone(app, found, at, Some(place)).await,
+            quota::Place::Later(at, place) => return postpone(app, found, at, Some(place)).await.map(|()| None),
         };
         let content = table.communication_content(found.value.entity_id, found.value.id, now).await?;
         let Some(content) = content else { return settle::refuse(app, found, "the message's content is gone").await };
-        let Some(claimed) = claim(app, found, place, self.limits).await? else { return Ok(()) };
+        let Some(claimed) = claim(app, found, place, self.limits).await? else { return Ok(None) };
         // The last moment at which a wish to be left alone can be honoured.
         if claimed.value.channel != MessageChannel::Webhook
             && let Some(known) = super::suppressions::is_suppressed(app, claimed.value.entity_id, &claimed.value.to).await?
         {
-            return settle::suppressed(app, claimed, &known).await;
+            return settle::suppressed(app, claimed, &known).await.map(|()| None);
         }
         let started = Instant::now();
         let outcome = message::hand_over(app, &claimed.value, &content, identity.as_ref(), self.limits.timeout).await;
         let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let renewed = outcome.as_ref().ok().and_then(|accepted| accepted.renewed.clone());
-        settle::settle(app, claimed, outcome, duration_ms).await?;
+        let settled = settle::settle(app, claimed, outcome, duration_ms).await?;
         if let (Some(credentials), Some(identity)) = (renewed, &identity) {
             super::identities::renew(app, identity, &credentials).await;
         }
-        Ok(())
+        Ok(settled)
     }
 }
 
@@ -181,6 +193,7 @@ async fn postpone(app: &App, found: Versioned<CommunicationRecord>, at: Time, pl
     let Versioned { value: mut record, version } = found;
     record.scheduled_send_time = at;
     record.due_at = Some(at);
+    record.due_since = None;
     record.place.clone_from(&place);
     record.updated_at = app.now();
     let mut tx = app.table().await.tx();

@@ -2,20 +2,26 @@
 
 use axle_domain::communication::{CommunicationStatus, MessageChannel, SuppressionOrigin, retry_wait};
 use axle_domain::event::EventType;
+use axle_domain::lead::LeadStatus;
 use axle_domain::{Actor, Time};
 use axle_providers::mail::{Accepted, Blame, SendError, SendErrorKind};
-use axle_store::communications::{CommunicationRecord, MessageRef};
+use axle_store::communications::CommunicationRecord;
+use axle_store::message_refs::MessageRef;
+use axle_store::outbox_rates::MessageOutcome;
 use axle_store::suppressions::SuppressionRecord;
 use axle_store::{CommitError, Tx, Versioned};
 use serde_json::json;
 
 use super::super::{event, suppressions};
-use super::{after, give_back, message, note, send_later};
+use super::{Settled, after, give_back, message, note, send_later};
 use crate::context::App;
 use crate::error::{Error, Result};
+use crate::outreach::status;
 
 /// Attempts against feedback that is recorded at the same moment.
 const RACES: usize = 8;
+/// Of these, attempts that also move the lead on. What became of the message is recorded even if somebody keeps changing its lead.
+const RACES_WITH_LEAD: usize = 6;
 const UNKNOWN: &str =
     "outcome unknown: the worker was lost while the provider had the message, which may have gone out; retry to send it again";
 
@@ -23,13 +29,13 @@ fn actor() -> Actor {
     Actor::system("outbox-sender")
 }
 
-/// Records what came of the call on the claimed message.
+/// Records what came of the call on the claimed message. Answers how it ended, if it did and this call recorded it.
 pub(super) async fn settle(
     app: &App,
     claimed: Versioned<CommunicationRecord>,
     outcome: Result<Accepted, SendError>,
     duration_ms: u64,
-) -> Result<()> {
+) -> Result<Option<Settled>> {
     match outcome {
         Ok(accepted) => sent(app, claimed, &accepted, duration_ms).await,
         Err(error) => match error.kind {
@@ -52,11 +58,12 @@ async fn write(
     claimed: Versioned<CommunicationRecord>,
     change: impl Fn(&mut CommunicationRecord, Time),
     suppression: Option<SuppressionRecord>,
+    lead: Option<LeadStatus>,
     more: impl Fn(&mut Tx<'_>, &CommunicationRecord),
 ) -> Result<Option<CommunicationRecord>> {
     let claim = claimed.value.claim.clone();
     let mut current = claimed;
-    for _ in 0..RACES {
+    for attempt in 0..RACES {
         let Versioned { value: mut record, version } = current;
         let (now, from) = (app.now(), record.status);
         change(&mut record, now);
@@ -69,6 +76,9 @@ async fn write(
         more(&mut tx, &record);
         if let Some(suppression) = &suppression {
             suppressions::join(app, &mut tx, suppression.clone()).await?;
+        }
+        if let Some(next) = lead.filter(|_| attempt < RACES_WITH_LEAD) {
+            status::advance(app, &mut tx, record.entity_id, record.lead_id, next, now).await?;
         }
         match tx.commit().await {
             Ok(()) => return Ok(Some(record)),
@@ -86,9 +96,16 @@ async fn write(
     Err(Error::Unavailable("a message's outcome could not be recorded".to_owned()))
 }
 
-async fn sent(app: &App, claimed: Versioned<CommunicationRecord>, accepted: &Accepted, duration_ms: u64) -> Result<()> {
+async fn sent(
+    app: &App,
+    claimed: Versioned<CommunicationRecord>,
+    accepted: &Accepted,
+    duration_ms: u64,
+) -> Result<Option<Settled>> {
     let id = claimed.value.id;
     let visible = visible_id(app, &claimed.value, accepted).await?;
+    let to = app.address_hash(claimed.value.entity_id, &claimed.value.to).await?;
+    let latency_ms = latency(&claimed.value, app.now());
     let change = |record: &mut CommunicationRecord, now: Time| {
         note(record, now, duration_ms, "sent", None);
         become_sent(record, now);
@@ -97,23 +114,44 @@ async fn sent(app: &App, claimed: Versioned<CommunicationRecord>, accepted: &Acc
         record.message_id.clone_from(&visible);
         record.tries += 1;
     };
-    let recorded = write(app, claimed, change, None, |tx, record| {
-        tell_sent(app, tx, record);
-        if let Some(message_id) = &record.message_id {
-            let at = record.updated_at;
-            let reference = MessageRef {
-                message_id: message_id.clone(),
-                entity_id: record.entity_id,
-                communication_id: record.id,
-                created_at: at,
-            };
-            tx.put_message_ref(&reference);
-        }
+    let recorded = write(app, claimed, change, None, Some(LeadStatus::Contacted), |tx, record| {
+        tell_sent(app, tx, record, latency_ms);
+        put_ref(tx, record, &to);
     })
     .await?;
     if recorded.is_none() {
         tracing::warn!(communication_id = %id, "a message was sent after its claim had run out");
     }
+    Ok(recorded.map(|_| Settled { failed: false, latency_ms: Some(latency_ms) }))
+}
+
+/// How long a message has been due.
+fn latency(record: &CommunicationRecord, now: Time) -> u64 {
+    now.since(record.due_since.unwrap_or(record.scheduled_send_time)).max(0).unsigned_abs()
+}
+
+/// Makes a sent e-mail be found by its Message-ID and by its recipient.
+fn put_ref(tx: &mut Tx<'_>, record: &CommunicationRecord, address_hash: &str) {
+    let Some(message_id) = record.message_id.clone() else { return };
+    tx.put_message_ref(&MessageRef {
+        message_id,
+        entity_id: record.entity_id,
+        communication_id: record.id,
+        to: Some(address_hash.to_owned()),
+        created_at: record.updated_at,
+    });
+}
+
+/// Makes a message sent that was given up with its outcome unknown, because its provider has told of it since. The caller writes the
+/// message itself.
+pub(crate) async fn found_sent(app: &App, tx: &mut Tx<'_>, record: &mut CommunicationRecord, at: Time) -> Result<()> {
+    let from = record.status;
+    let to = app.address_hash(record.entity_id, &record.to).await?;
+    let latency_ms = latency(record, at);
+    become_sent(record, at);
+    tx.count_communication(record, Some(from));
+    tell_sent(app, tx, record, latency_ms);
+    put_ref(tx, record, &to);
     Ok(())
 }
 
@@ -139,13 +177,14 @@ fn become_sent(record: &mut CommunicationRecord, now: Time) {
     record.status = CommunicationStatus::Sent;
     record.sent_at = Some(now);
     record.due_at = None;
+    record.due_since = None;
     record.error = None;
     record.outcome_unknown = false;
 }
 
-fn tell_sent(app: &App, tx: &mut Tx<'_>, record: &CommunicationRecord) {
+fn tell_sent(app: &App, tx: &mut Tx<'_>, record: &CommunicationRecord, latency_ms: u64) {
     let at = record.updated_at;
-    tx.count_sent(record, at);
+    tx.count_outcome(record, at, MessageOutcome::Sent { latency_ms });
     let provider = record.provider.as_deref().unwrap_or("unknown");
     let data = json!({"channel": record.channel, "provider": provider, "provider_message_id": record.provider_message_id});
     tx.emit(&event(record, EventType::CommunicationSent, actor(), at, data), app.config().event_retention_days);
@@ -158,7 +197,7 @@ async fn failed(
     duration_ms: u64,
     unknown: bool,
     blame: Option<Blame>,
-) -> Result<()> {
+) -> Result<Option<Settled>> {
     let place = claimed.value.place.clone();
     let change = |record: &mut CommunicationRecord, now: Time| {
         note(record, now, duration_ms, if unknown { "unknown" } else { "failed" }, Some(reason.to_owned()));
@@ -180,14 +219,19 @@ async fn failed(
             Some(suppressions::record(app, entity_id, to, why, origin, Some(id), app.now()).await?)
         }
     };
-    let recorded = write(app, claimed, change, suppression, |tx, record| tell_failed(app, tx, record, reason)).await?;
-    if let Some(record) = recorded.filter(|_| !unknown) {
+    let lead = bounced.then_some(LeadStatus::Bounced);
+    let Some(record) = write(app, claimed, change, suppression, lead, |tx, record| tell_failed(app, tx, record, reason)).await?
+    else {
+        return Ok(None);
+    };
+    if !unknown {
         give_back(app, &record, place).await;
     }
-    Ok(())
+    Ok(Some(Settled { failed: true, latency_ms: None }))
 }
 
 fn tell_failed(app: &App, tx: &mut Tx<'_>, record: &CommunicationRecord, reason: &str) {
+    tx.count_outcome(record, record.updated_at, MessageOutcome::Failed);
     let data = json!({"reason": reason, "attempts": record.tries});
     tx.emit(&event(record, EventType::CommunicationFailed, actor(), record.updated_at, data), app.config().event_retention_days);
 }
@@ -199,7 +243,7 @@ async fn again(
     reason: &str,
     duration_ms: u64,
     asked: Option<std::time::Duration>,
-) -> Result<()> {
+) -> Result<Option<Settled>> {
     let random = u64::from_be_bytes(axle_domain::id::entropy());
     let Some(wait) = retry_wait(claimed.value.tries + 1, random, asked) else {
         return failed(app, claimed, reason, duration_ms, false, None).await;
@@ -210,19 +254,20 @@ async fn again(
         let at = after(now, wait);
         record.status = CommunicationStatus::Pending;
         record.tries += 1;
+        record.due_since.get_or_insert(record.scheduled_send_time);
         record.scheduled_send_time = at;
         record.due_at = Some(at);
         record.error = Some(reason.to_owned());
         record.place = None;
     };
-    let Some(record) = write(app, claimed, change, None, |_, _| {}).await? else { return Ok(()) };
+    let Some(record) = write(app, claimed, change, None, None, |_, _| {}).await? else { return Ok(None) };
     give_back(app, &record, place).await;
     let at = record.scheduled_send_time;
     if let Err(e) = send_later(app, &record.job(), at, app.now()).await {
         // It is recorded and on the due-index, so the scheduler will see to it.
         tracing::warn!(communication_id = %record.id, error = e.for_the_log(), "a retry could not be queued");
     }
-    Ok(())
+    Ok(None)
 }
 
 /// Ends a claimed message whose recipient wants no more.
@@ -236,14 +281,14 @@ pub(super) async fn suppressed(app: &App, claimed: Versioned<CommunicationRecord
         record.error = Some(reason.clone());
         record.place = None;
     };
-    if let Some(record) = write(app, claimed, change, None, |_, _| {}).await? {
+    if let Some(record) = write(app, claimed, change, None, None, |_, _| {}).await? {
         give_back(app, &record, place).await;
     }
     Ok(())
 }
 
 /// Fails a message that cannot be attempted at all.
-pub(super) async fn refuse(app: &App, found: Versioned<CommunicationRecord>, why: &str) -> Result<()> {
+pub(super) async fn refuse(app: &App, found: Versioned<CommunicationRecord>, why: &str) -> Result<Option<Settled>> {
     let Versioned { value: mut record, version } = found;
     let (now, from, place) = (app.now(), record.status, record.place.take());
     note(&mut record, now, 0, "failed", Some(why.to_owned()));
@@ -258,18 +303,37 @@ pub(super) async fn refuse(app: &App, found: Versioned<CommunicationRecord>, why
     match tx.commit().await {
         Ok(()) => {
             give_back(app, &record, place).await;
-            Ok(())
+            Ok(Some(Settled { failed: true, latency_ms: None }))
         }
-        Err(CommitError::Condition { .. }) => Ok(()),
+        Err(CommitError::Condition { .. }) => Ok(None),
         Err(e) => Err(e.into()),
     }
 }
 
 /// Resolves a claim that ran out.
-pub(super) async fn abandoned(app: &App, found: Versioned<CommunicationRecord>) -> Result<()> {
+pub(super) async fn abandoned(app: &App, found: Versioned<CommunicationRecord>) -> Result<Option<Settled>> {
     tracing::warn!(communication_id = %found.value.id, "a claimed message was left behind");
+    if found.value.engagement.shows_that_it_went_out() {
+        return went_out(app, found).await;
+    }
     if found.value.channel == MessageChannel::Webhook {
         return again(app, found, "the worker was lost", 0, None).await;
     }
     failed(app, found, UNKNOWN, 0, true, None).await
+}
+
+/// Records as sent what was left behind, because something came back of it already.
+async fn went_out(app: &App, found: Versioned<CommunicationRecord>) -> Result<Option<Settled>> {
+    let to = app.address_hash(found.value.entity_id, &found.value.to).await?;
+    let latency_ms = latency(&found.value, app.now());
+    let change = |record: &mut CommunicationRecord, now: Time| {
+        note(record, now, 0, "sent", None);
+        become_sent(record, now);
+        record.tries += 1;
+    };
+    let recorded = write(app, found, change, None, Some(LeadStatus::Contacted), |tx, record| {
+        tell_sent(app, tx, record, latency_ms);
+        put_ref(tx, record, &to);
+    });
+    Ok(recorded.await?.map(|_| Settled { failed: false, latency_ms: Some(latency_ms) }))
 }

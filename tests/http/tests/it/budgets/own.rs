@@ -6,16 +6,20 @@ use std::sync::Arc;
 use axle_app::communications::send::{Limits, Outbox};
 use axle_domain::WebhookId;
 use axle_domain::event::{EventType, sample::sample};
+use axle_domain::webhook::{SigningSecret, sign};
 use axle_providers::mail::{Blame, SendError};
 use axle_store::deliveries::DeliveryRecord;
+use hmac::{Hmac, Mac};
 use serde_json::{Value, json};
+use sha2::Sha256;
 
 use super::jobs_of;
 use crate::coverage::{named, own_id};
 use crate::support::{Api, id};
 
 /// One of each, the same wherever it is named.
-const KEPT: [&str; 7] = ["companyId", "contactId", "leadId", "listId", "fieldId", "membershipId", "connectionId"];
+const KEPT: [&str; 8] =
+    ["companyId", "contactId", "leadId", "listId", "fieldId", "membershipId", "connectionId", "prospectId"];
 /// Another one each time.
 const FRESH: [&str; 3] = ["newCompany", "newContact", "newLead"];
 
@@ -23,18 +27,21 @@ pub struct Own<'a> {
     api: &'a Api,
     kept: BTreeMap<&'static str, String>,
     made: usize,
+    /// What the next request is signed with.
+    secret: Option<String>,
 }
 
 impl<'a> Own<'a> {
     pub fn new(api: &'a Api) -> Self {
-        Self { api, kept: BTreeMap::new(), made: 0 }
+        Self { api, kept: BTreeMap::new(), made: 0, secret: None }
     }
 
     /// The path of an operation with things of the tenant's own in it.
     pub async fn path(&mut self, operation: &str, path: &str) -> String {
-        let path = self.fill(path).await;
+        let path = self.fill(path).await.replace("{provider}", "calcom");
         let (mark, own) = match operation {
             _ if path.contains("{address}") => ("{address}", self.suppressed().await),
+            "postInboundMail" | "reportMeeting" => ("{entity_id}", self.connected(operation).await),
             _ if path.contains("{ticket}") => ("{ticket}", self.ticket(path.split('/').rev().nth(1).unwrap()).await),
             _ if !path.contains("{id}") => return path,
             "replayDelivery" => ("{id}", self.deliveries(1).await.1),
@@ -98,9 +105,40 @@ impl<'a> Own<'a> {
                 let places = self.api.get(&path).await.json();
                 return places["memberships"][0]["id"].as_str().unwrap().to_owned();
             }
+            "prospectId" => return id(&self.api.post("/leads", json!({"email": "ada@example.com", "first_name": "Ada"})).await),
             other => panic!("tell the test how to make a {other}"),
         };
         id(&self.api.post(&named(&format!("/api/crm{path}"), self.api.me.entity_id), body).await)
+    }
+
+    /// Lets another system report to the tenant, of a message to a lead; answers the tenant's id.
+    async fn connected(&mut self, operation: &str) -> String {
+        let lead = self.kept("prospectId").await;
+        self.sent(json!({"channel": "email", "lead_id": lead, "subject": "Hello", "text": "How are you?"})).await;
+        let secret = if operation == "reportMeeting" {
+            let set = self.api.send("PUT", "/meetings/hooks/calcom", Some(json!({"secret": "a-long-random-text"}))).await;
+            assert_eq!(set.status, 200, "{}", set.text);
+            "a-long-random-text".to_owned()
+        } else {
+            let made = self.api.post("/communications/inbound/secret", json!({})).await.json();
+            made["secret"].as_str().unwrap().to_owned()
+        };
+        self.secret = Some(secret);
+        self.api.me.entity_id.to_string()
+    }
+
+    /// The headers of a signed report.
+    pub fn signature(&self, body: Option<&Value>) -> Vec<(&'static str, String)> {
+        let (Some(secret), Some(body)) = (&self.secret, body) else { return Vec::new() };
+        let (body, at) = (body.to_string(), self.api.world.clock.now().secs());
+        let Ok(signing) = SigningSecret::parse(secret) else {
+            let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+            mac.update(body.as_bytes());
+            let hex = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+            return vec![("x-cal-signature-256", hex)];
+        };
+        let signature = sign(&[signing], "m1", at, body.as_bytes());
+        vec![("webhook-id", "m1".to_owned()), ("webhook-timestamp", at.to_string()), ("webhook-signature", signature)]
     }
 
     async fn suppressed(&self) -> String {
