@@ -4,6 +4,7 @@ mod import_request;
 mod imports;
 mod leads;
 mod model;
+mod scoring;
 
 use std::sync::Arc;
 
@@ -15,6 +16,8 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
         .routes(routes!(leads::create, leads::list))
         .routes(routes!(leads::get, leads::patch, leads::delete))
+        .routes(routes!(scoring::score))
+        .routes(routes!(scoring::get_profile, scoring::put_profile))
         .routes(routes!(imports::start))
         .routes(routes!(imports::create_upload))
         .routes(routes!(imports::get))

@@ -17,6 +17,7 @@ pub mod campaigns;
 pub mod communications;
 pub mod crm;
 pub mod deliveries;
+pub mod enrichment;
 pub mod events;
 pub mod idempotency;
 pub mod identities;

@@ -4,3 +4,4 @@ pub mod campaigns;
 pub mod events;
 pub mod imports;
 pub mod leads;
+pub mod scoring;

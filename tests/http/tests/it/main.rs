@@ -18,4 +18,5 @@ mod limits;
 mod openapi;
 mod public;
 mod samples;
+mod scoring;
 mod support;
