@@ -89,6 +89,9 @@ BEYOND_SCHEMAS = [
     r"a field's name must have 1 to 100 bytes",
     r"(not a CSV|no rows|is empty|no column)",
     r"line \d+",  # of a template
+    # An enrichment API's description.
+    r"is not a placeholder|must not have placeholders in its host|is not a header|goes with a POST only|must have at most 20 entries",
+    r"names a provider twice|no provider has this name",
 ]
 
 GOOD = {200, 201, 202, 204, 303}

@@ -15,6 +15,7 @@ mod tx;
 
 pub mod campaigns;
 pub mod communications;
+pub mod costs;
 pub mod crm;
 pub mod deliveries;
 pub mod enrichment;

@@ -1,6 +1,7 @@
 //! Outreach: campaigns, leads, events.
 
 pub mod campaigns;
+pub mod enrichment;
 pub mod events;
 pub mod imports;
 pub mod leads;

@@ -141,21 +141,53 @@ pub fn merge(found: &[Found]) -> Enrichment {
     };
     if let Some(from) = found.iter().find(|found| !found.findings.technologies.is_empty()) {
         merged.company.technologies.clone_from(&from.findings.technologies);
-        list("company.technologies", from, from.findings.technologies_url.as_ref(), 90);
+        list(TECHNOLOGIES, from, from.findings.technologies_url.as_ref(), 90);
     }
     if let Some(from) = found.iter().find(|found| !found.findings.postings.is_empty()) {
         merged.intent_signals.hiring_activity.clone_from(&from.findings.postings);
-        list("intent_signals.hiring_activity", from, from.findings.postings_url.as_ref(), 90);
+        list(HIRING, from, from.findings.postings_url.as_ref(), 90);
     }
     if let Some((from, funding)) = found.iter().find_map(|found| Some((found, found.findings.funding.as_ref()?))) {
         merged.intent_signals.recent_funding = Some(funding.clone());
-        list("intent_signals.recent_funding", from, Some(&funding.url), 60);
+        list(FUNDING, from, Some(&funding.url), 60);
     }
     if let Some(from) = found.iter().find(|found| !found.findings.migrations.is_empty()) {
         merged.intent_signals.technology_migrations.clone_from(&from.findings.migrations);
-        list("intent_signals.technology_migrations", from, from.findings.technologies_url.as_ref(), 70);
+        list(MIGRATIONS, from, from.findings.technologies_url.as_ref(), 70);
     }
     merged
+}
+
+/// The lists and objects among the fields.
+const HIRING: &str = "intent_signals.hiring_activity";
+const FUNDING: &str = "intent_signals.recent_funding";
+const MIGRATIONS: &str = "intent_signals.technology_migrations";
+const TECHNOLOGIES: &str = "company.technologies";
+
+impl Enrichment {
+    /// Keeps of what was known before what nobody says now, unless who said it has just been asked and says it no more.
+    #[must_use]
+    pub fn keeping(mut self, mut before: Self, asked: &[&str]) -> Self {
+        for source in std::mem::take(&mut before.sources) {
+            let said_now = self.sources.iter().any(|now| now.field == source.field);
+            if said_now || asked.contains(&source.provider.as_str()) {
+                continue;
+            }
+            let (signals, old) = (&mut self.intent_signals, &mut before.intent_signals);
+            match source.field.as_str() {
+                TECHNOLOGIES => std::mem::swap(&mut self.company.technologies, &mut before.company.technologies),
+                HIRING => std::mem::swap(&mut signals.hiring_activity, &mut old.hiring_activity),
+                FUNDING => std::mem::swap(&mut signals.recent_funding, &mut old.recent_funding),
+                MIGRATIONS => std::mem::swap(&mut signals.technology_migrations, &mut old.technology_migrations),
+                field => match field.parse::<Field>() {
+                    Ok(field) => *slot(&mut self, field) = slot(&mut before, field).take(),
+                    Err(_) => continue,
+                },
+            }
+            self.sources.push(source);
+        }
+        self
+    }
 }
 
 fn source(from: &Found, field: &str, url: Option<String>, confidence: u8) -> Source {
@@ -244,6 +276,19 @@ mod tests {
             merged.sources.iter().map(|s| (s.provider.as_str(), s.field.as_str(), s.confidence)).collect();
         assert_eq!(sources, [("website", "company.name", 0.9), ("paid", "company.size", 0.7)]);
         assert_eq!(merge(&[]), Enrichment::default());
+    }
+
+    #[test]
+    fn what_another_said_before_is_kept_and_what_one_no_longer_says_is_not() {
+        let site = found("website", &[(Field::CompanyName, "Acme", 90), (Field::CompanyPhone, "+1 512 555 0142", 90)]);
+        let paid = found("paid", &[(Field::CompanySize, "51-200", 70)]);
+        let before = merge(&[site, paid]);
+        // The site has a new name and no phone any more.
+        let now = merge(&[found("website", &[(Field::CompanyName, "Acme Group", 90)])]).keeping(before.clone(), &["website"]);
+        assert_eq!((now.company.name.as_deref(), now.company.phone.as_deref()), (Some("Acme Group"), None));
+        assert_eq!(now.company.size.as_deref(), Some("51-200"));
+        assert_eq!(now.sources.iter().map(|s| s.field.as_str()).collect::<Vec<_>>(), ["company.name", "company.size"]);
+        assert_eq!(merge(&[]).keeping(before.clone(), &[]), before);
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod crm_contacts;
 mod crm_merge;
 mod crm_process;
 mod crm_settings;
+mod enrichment;
 mod events;
 mod idempotency;
 mod keys;
