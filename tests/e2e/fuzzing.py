@@ -106,6 +106,9 @@ BEYOND_SCHEMAS = [
     r"in the stage lost|belongs to (the stage )?lost only|is required for lost",
     r"must be a date or an RFC 3339 time",
     r"must name a record|is the winner|is named twice|no record has this id|was merged into",
+    # An enrichment API's description.
+    r"is not a placeholder|must not have placeholders in its host|is not a header|goes with a POST only|must have at most 20 entries",
+    r"names a provider twice|no provider has this name",
 ]
 
 # Public, and good for nobody without the signature of another system, which is looked at first.

@@ -104,6 +104,13 @@ class World:
         api.want(200, "GET", f"/leads/{lead['id']}")
         assert api.want(200, "GET", "/leads")["leads"]
         api.want(200, "PATCH", f"/leads/{lead['id']}", json={"title": "CTO"})
+        provider = {"url": "http://127.0.0.1:9/{email}", "headers": {"x-key": "{secret}"}, "secret": "some secret", "mapping": {"company.size": "$.n"}}
+        api.want(200, "PUT", "/leads/enrichment-providers/own", json=provider)
+        [nobody] = api.want(200, "POST", f"/leads/{lead['id']}/enrich", json={"providers": ["own"]})["unavailable"]
+        assert "could not connect" in nobody["reason"], "the secret was opened and the call made"
+        api.want(204, "DELETE", "/leads/enrichment-providers/own")
+        api.want(200, "PUT", "/leads/scoring-profile", json={"icp": {"titles": ["CTO"]}})
+        api.want(200, "POST", f"/leads/{lead['id']}/score", json={})
         api.want(204, "DELETE", f"/leads/{lead['id']}")
         start_csv(api, "email\nada@example.com\n")
         assert refused_rows(api, self.refusing)

@@ -255,7 +255,7 @@ impl Ctx {
     }
 
     /// Puts the answer of an idempotent request into its transaction.
-    pub(crate) fn keep(&self, tx: &mut Tx<'_>, answer: &Answer) {
+    pub fn keep(&self, tx: &mut Tx<'_>, answer: &Answer) {
         if let Some(claim) = &self.idempotency {
             claim.join(tx, answer);
         }

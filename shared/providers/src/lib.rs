@@ -4,6 +4,7 @@
 //! invocations need little of it and all of them would pay for it in cold start.
 
 mod aws;
+pub mod enrich;
 mod lazy;
 pub mod mail;
 pub mod model;

@@ -15,8 +15,10 @@ mod tx;
 
 pub mod campaigns;
 pub mod communications;
+pub mod costs;
 pub mod crm;
 pub mod deliveries;
+pub mod enrichment;
 pub mod events;
 pub mod idempotency;
 pub mod identities;

@@ -3,6 +3,7 @@
 use axle_domain::event::{Event, EventType, Subject};
 use axle_domain::lead::{IdentityKey, LeadInput, LeadProfile, LeadStatus, lead_id};
 use axle_domain::{CampaignId, Faults, LeadId};
+use axle_store::enrichment::EnrichmentRecord;
 use axle_store::leads::{LeadQuery, LeadRecord, MembershipRecord, Slot, SlotRecord};
 use axle_store::{CommitError, Table, Tx, Versioned};
 use serde_json::{Value, json};
@@ -213,7 +214,7 @@ async fn give_up_alias(table: &Table, ctx: &Ctx, tx: &mut Tx<'_>, id: LeadId, id
     Ok(())
 }
 
-/// Deletes a lead with its places in campaigns. Its address is free again.
+/// Deletes a lead with its places in campaigns and what was learned of it. Its address is free again.
 pub async fn delete(app: &App, ctx: &Ctx, id: LeadId, if_match: Option<u64>) -> Result<()> {
     let table = app.table().await;
     for _ in 0..RACES {
@@ -230,6 +231,7 @@ pub async fn delete(app: &App, ctx: &Ctx, id: LeadId, if_match: Option<u64>) -> 
         } else {
             tx.delete("lead", LeadRecord::key_of(ctx.entity_id, id), version);
         }
+        tx.remove("enrichment", EnrichmentRecord::key_of(ctx.entity_id, id));
         for place in table.memberships(ctx.entity_id, id).await? {
             tx.remove("membership", MembershipRecord::key_of(ctx.entity_id, id, place.value.campaign_id));
         }

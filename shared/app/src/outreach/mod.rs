@@ -1,7 +1,9 @@
 //! Outreach: campaigns, leads, events.
 
 pub mod campaigns;
+pub mod enrichment;
 pub mod events;
 pub mod imports;
 pub mod leads;
 pub(crate) mod status;
+pub mod scoring;

@@ -299,7 +299,8 @@ impl Input for CampaignInput {
 }
 
 impl Icp {
-    fn check(&self, faults: &mut Faults) {
+    /// Notes everything that makes it unusable; it stands at `/icp`.
+    pub fn check(&self, faults: &mut Faults) {
         let lists = [
             ("industries", &self.industries),
             ("titles", &self.titles),

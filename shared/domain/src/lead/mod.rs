@@ -28,6 +28,18 @@ pub enum LeadStatus {
     Bounced,
 }
 
+impl LeadStatus {
+    /// The state after what is known of a lead has grown (`Enriched`) or was judged (`Scored`): forward only, and never for a lead that
+    /// somebody has written to.
+    #[must_use]
+    pub fn advanced_to(self, step: Self) -> Self {
+        match (self, step) {
+            (Self::New, Self::Enriched | Self::Scored) | (Self::Enriched, Self::Scored) => step,
+            _ => self,
+        }
+    }
+}
+
 /// How good a lead is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -51,3 +63,20 @@ crate::text::text_enum!(
     Bounced = "bounced"
 );
 crate::text::text_enum!(Tier, Hot = "hot", Warm = "warm", Cold = "cold", Disqualified = "disqualified");
+
+#[cfg(test)]
+mod tests {
+    use super::LeadStatus as S;
+
+    #[test]
+    fn knowing_more_never_sets_a_lead_back() {
+        for status in S::ALL.iter().copied() {
+            let (enriched, scored) = (status.advanced_to(S::Enriched), status.advanced_to(S::Scored));
+            match status {
+                S::New => assert_eq!((enriched, scored), (S::Enriched, S::Scored)),
+                S::Enriched => assert_eq!((enriched, scored), (S::Enriched, S::Scored)),
+                other => assert_eq!((enriched, scored), (other, other)),
+            }
+        }
+    }
+}

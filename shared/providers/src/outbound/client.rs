@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axle_domain::webhook::{EndpointUrl, NetworkPolicy};
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{CONTENT_TYPE, HeaderName, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use tokio::time::{Instant, timeout_at};
 
 use super::error::{Error, Refusal, classify};
@@ -106,6 +106,8 @@ impl Client {
         let answer = answer.map_err(|error| classify(&error, self.connect_timeout))?;
         let header = |name: HeaderName| Some(answer.headers().get(name)?.to_str().ok()?.to_owned());
         let (status, retry_after, content_type) = (answer.status().as_u16(), header(RETRY_AFTER), header(CONTENT_TYPE));
+        let pair = |(name, value): (&HeaderName, &HeaderValue)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()));
+        let headers = answer.headers().iter().filter_map(pair).collect();
         let (body, truncated) = match request.limit {
             BodyLimit::First(max) => read_first(answer, max, deadline).await,
             BodyLimit::Whole(max) => {
@@ -113,7 +115,7 @@ impl Client {
                 (body.await.map_err(|_| late)??, false)
             }
         };
-        Ok(Response { status, retry_after, content_type, body, truncated })
+        Ok(Response { status, retry_after, content_type, headers, body, truncated })
     }
 
     fn parse(&self, url: &str) -> Result<EndpointUrl, Error> {

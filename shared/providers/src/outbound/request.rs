@@ -91,6 +91,8 @@ pub struct Response {
     pub retry_after: Option<String>,
     /// `Content-Type` as sent.
     pub content_type: Option<String>,
+    /// All headers as sent, names in lower case; values that are not ASCII are left out.
+    pub headers: Vec<(String, String)>,
     /// As much of the body as [`BodyLimit`] asks for, undecoded.
     pub body: Bytes,
     /// Whether the body had more, or broke off. Never true under [`BodyLimit::Whole`].
@@ -98,6 +100,11 @@ pub struct Response {
 }
 
 impl Response {
+    /// The first header of this lower-case name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
     /// Whether the status is 2xx.
     pub fn is_success(&self) -> bool {
         (200..300).contains(&self.status)

@@ -339,6 +339,7 @@ fn excerpts_end_between_characters() {
         status: 200,
         retry_after: None,
         content_type: None,
+        headers: Vec::new(),
         body: "aé\u{fffd}".as_bytes().to_vec().into(),
         truncated: false,
     };

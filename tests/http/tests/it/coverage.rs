@@ -150,7 +150,10 @@ pub fn body_for(method: &str, path: &str) -> Option<Value> {
     match (method, path) {
         ("POST", p) if p.ends_with("/replay") => Some(json!({"since": "2020-01-01T00:00:00Z", "only": "all"})),
         ("POST", p) if p.ends_with("/members") => Some(json!({"phone": "+14155550123", "role": "member"})),
-        ("POST" | "PATCH", _) => Some(json!({})),
+        ("PUT", p) if p.contains("enrichment-providers") => {
+            Some(json!({"url": "http://127.0.0.1:9/{domain}", "mapping": {"company.name": "$.name"}}))
+        }
+        ("POST" | "PATCH" | "PUT", _) => Some(json!({})),
         _ => None,
     }
 }

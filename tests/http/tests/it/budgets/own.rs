@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 
 use super::jobs_of;
-use crate::coverage::{named, own_id};
+use crate::coverage::{body_for, named, own_id};
 use crate::support::{Api, id};
 
 /// One of each, the same wherever it is named.
@@ -40,6 +40,7 @@ impl<'a> Own<'a> {
     pub async fn path(&mut self, operation: &str, path: &str) -> String {
         let path = self.fill(path).await.replace("{provider}", "calcom");
         let (mark, own) = match operation {
+            _ if path.contains("{name}") => ("{name}", self.provider().await),
             _ if path.contains("{address}") => ("{address}", self.suppressed().await),
             "postInboundMail" | "reportMeeting" => ("{entity_id}", self.connected(operation).await),
             _ if path.contains("{ticket}") => ("{ticket}", self.ticket(path.split('/').rev().nth(1).unwrap()).await),
@@ -69,6 +70,14 @@ impl<'a> Own<'a> {
             }
         }
         text
+    }
+
+    /// An enrichment API.
+    async fn provider(&self) -> String {
+        let path = "/leads/enrichment-providers/own";
+        let made = self.api.send("PUT", path, body_for("PUT", path)).await;
+        assert_eq!(made.status, 200, "{}", made.text);
+        "own".to_owned()
     }
 
     async fn kept(&mut self, kind: &'static str) -> String {
