@@ -5,5 +5,5 @@ pub mod enrichment;
 pub mod events;
 pub mod imports;
 pub mod leads;
-pub(crate) mod status;
 pub mod scoring;
+pub(crate) mod status;

@@ -8,11 +8,12 @@ use serde::{Deserialize, Serialize};
 
 use super::contacts::{BOARD, ContactRecord};
 use super::timeline::timeline_partition;
-use crate::communications::{CommunicationEntry, CommunicationRecord, ContentRecord, MessageRef};
+use crate::communications::{CommunicationEntry, CommunicationRecord, ContentRecord};
 use crate::error::{Result, sdk};
 use crate::item::{Item, Record, Versioned, from_item, number, text};
 use crate::key::Key;
 use crate::listing::{Filter, Listing, Span};
+use crate::message_refs::MessageRef;
 use crate::table::Table;
 use crate::tx::{CommitError, Tx};
 

@@ -18,8 +18,7 @@ use crate::coverage::{body_for, named, own_id};
 use crate::support::{Api, id};
 
 /// One of each, the same wherever it is named.
-const KEPT: [&str; 8] =
-    ["companyId", "contactId", "leadId", "listId", "fieldId", "membershipId", "connectionId", "prospectId"];
+const KEPT: [&str; 8] = ["companyId", "contactId", "leadId", "listId", "fieldId", "membershipId", "connectionId", "prospectId"];
 /// Another one each time.
 const FRESH: [&str; 3] = ["newCompany", "newContact", "newLead"];
 
