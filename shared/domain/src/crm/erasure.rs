@@ -291,8 +291,9 @@ impl Person {
                 }
                 None => false,
             },
-            Value::Array(entries) => entries.iter_mut().fold(false, |any, entry| self.redact_json(entry, names) || any),
-            Value::Object(fields) => fields.values_mut().fold(false, |any, field| self.redact_json(field, names) || any),
+            // All of them: `any` would stop at the first.
+            Value::Array(entries) => entries.iter_mut().fold(false, |any, entry| any | self.redact_json(entry, names)),
+            Value::Object(fields) => fields.values_mut().fold(false, |any, field| any | self.redact_json(field, names)),
             _ => false,
         }
     }

@@ -146,7 +146,7 @@ mod tests {
         let changes = migrations(&[intercom.clone(), ga.clone()], &[drift.clone(), ga.clone(), tech("Stripe", "payments")], at);
         let seen: Vec<(Option<&str>, Option<&str>)> = changes.iter().map(|c| (c.from.as_deref(), c.to.as_deref())).collect();
         assert_eq!(seen, [(Some("Intercom"), Some("Drift")), (None, Some("Stripe"))]);
-        assert!(migrations(&[], &[drift.clone()], at).is_empty() && migrations(&[drift], &[], at).is_empty());
+        assert!(migrations(&[], std::slice::from_ref(&drift), at).is_empty() && migrations(&[drift], &[], at).is_empty());
         assert!(migrations(&[intercom.clone(), ga.clone()], &[ga, intercom], at).is_empty());
     }
 }

@@ -141,8 +141,8 @@ fn edit_value(value: &mut AttributeValue, change: &mut impl FnMut(&str) -> Optio
             }
             None => false,
         },
-        AttributeValue::L(values) => values.iter_mut().fold(false, |any, value| edit_value(value, change) || any),
-        AttributeValue::M(values) => values.values_mut().fold(false, |any, value| edit_value(value, change) || any),
+        AttributeValue::L(values) => values.iter_mut().fold(false, |any, value| any | edit_value(value, change)),
+        AttributeValue::M(values) => values.values_mut().fold(false, |any, value| any | edit_value(value, change)),
         _ => false,
     }
 }

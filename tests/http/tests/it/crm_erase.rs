@@ -10,6 +10,7 @@ use axle_domain::event::{EventType, sample::sample};
 use axle_domain::text::fold;
 use axle_store::communications::CommunicationRecord;
 use axle_store::deliveries::{AttemptRecord, DeliveryRecord};
+use axle_store::replies::ReplyRecord;
 use serde_json::{Value, json};
 
 use crate::coverage::named;
@@ -112,6 +113,27 @@ async fn zebulon(crm: &Crm) -> [String; 3] {
     if let Some(ticket) = ticket {
         crm.api.get(&format!("/communications/open/{ticket}")).await;
     }
+    let table = world.app.table().await;
+    let sent: CommunicationId = message.parse().unwrap();
+    let reply = ReplyRecord {
+        entity_id: entity,
+        communication_id: sent,
+        id: sent.uuid(),
+        from: EMAIL.to_owned(),
+        from_name: Some("Zébulon Quuxworth".to_owned()),
+        subject: "Re: Dear Zébulon".to_owned(),
+        text: "Yours, Zébulon".to_owned(),
+        automatic: false,
+        classification: None,
+        message_id: None,
+        received_at: world.app.now(),
+        created_at: world.app.now(),
+    };
+    let mut tx = table.tx();
+    tx.create("reply", &reply);
+    tx.commit().await.unwrap();
+    let meeting = json!({"lead_id": lead, "title": "With Zébulon", "starts_at": world.clock.now().plus_days(3)});
+    assert_eq!(crm.api.post("/meetings", meeting).await.status, 201);
     let later =
         json!({"channel": "sms", "to": "0044 20 7946 0999", "text": "Zébulon?", "send_at": world.clock.now().plus_days(3)});
     id(&crm.api.post("/communications", later).await);

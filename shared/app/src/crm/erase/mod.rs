@@ -3,9 +3,10 @@
 //! It takes many transactions, so it is a record of how far it has come, and any call goes on from there. The first transaction deletes
 //! the contact and makes that record, with what to look for sealed in it: from then on no reader finds them among the contacts. Then,
 //! in this order: the contacts merged into them, their memberships and their address's place, and their addresses on the suppression
-//! list as hashes, so nothing is sent to them from here on; their leads; deals, activities and tasks, which stay without them; messages;
-//! events; kept answers; answers of webhooks; files. A reader between two of these finds texts about them that are yet to come, under
-//! ids that lead to nobody. The last one forgets what to look for, and leaves a receipt.
+//! list as hashes, so nothing is sent to them from here on; their leads; deals, activities and tasks, which stay without them; messages
+//! with their replies; events, and the meetings that they tell of; kept answers; answers of webhooks; files. A reader between two of
+//! these finds texts about them that are yet to come, under ids that lead to nobody. The last one forgets what to look for, and leaves
+//! a receipt.
 
 mod files;
 mod records;
@@ -51,7 +52,7 @@ pub struct Receipt {
     /// Null until it is completed.
     pub completed_at: Option<Time>,
     /// Records that were deleted or cleaned, by where they were: `contacts`, `memberships`, `leads`, `deals`, `timelines`, `activities`,
-    /// `tasks`, `messages`, `events`, `answers`, `webhookDeliveries`, `files`; and `suppressions`, of which hashes are kept.
+    /// `tasks`, `messages`, `events`, `meetings`, `answers`, `webhookDeliveries`, `files`; and `suppressions`, of which hashes are kept.
     #[schema(example = json!({"contacts": 1, "memberships": 1, "messages": 3, "events": 7, "suppressions": 2}))]
     pub removed: BTreeMap<String, u64>,
     /// Of a completed one: HMAC-SHA256 in hex over the receipt without this field, as JSON with sorted keys and no white space, under a
@@ -122,10 +123,8 @@ pub async fn erase(app: &App, ctx: &Ctx, id: ContactId, deadline: Instant) -> Re
                     id = winner;
                 }
                 Some(winner) => return go_on(app, ctx, winner, deadline).await,
-                None => match begin(app, ctx, contact).await? {
-                    true => return go_on(app, ctx, id, deadline).await,
-                    false => {}
-                },
+                None if begin(app, ctx, contact).await? => return go_on(app, ctx, id, deadline).await,
+                None => {}
             },
             None => return go_on(app, ctx, id, deadline).await,
         }

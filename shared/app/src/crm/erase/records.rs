@@ -5,7 +5,7 @@ use axle_domain::crm::erasure::{ERASED, Person};
 use axle_domain::crm::task::Related;
 use axle_domain::lead::{IdentityKey, lead_id};
 use axle_domain::text::fold;
-use axle_domain::{ActivityId, ContactId};
+use axle_domain::{ActivityId, CommunicationId, ContactId};
 use axle_store::communications::CommunicationRecord;
 use axle_store::crm::activities::{ActivityQuery, ActivityRecord};
 use axle_store::crm::contacts::{ContactEmailRecord, ContactRecord};
@@ -39,12 +39,12 @@ fn clean(person: &Person, text: &mut String) -> bool {
     }
 }
 
-fn clean_some(person: &Person, text: &mut Option<String>) -> bool {
+pub(super) fn clean_some(person: &Person, text: &mut Option<String>) -> bool {
     text.as_mut().is_some_and(|text| clean(person, text))
 }
 
 /// Somebody else's write at the same moment is no failure: the loop looks again.
-fn committed(result: Result<(), CommitError>) -> Result<bool> {
+pub(super) fn committed(result: Result<(), CommitError>) -> Result<bool> {
     match result {
         Ok(()) => Ok(true),
         Err(CommitError::Condition { .. }) => Ok(false),
@@ -66,22 +66,29 @@ impl Work<'_> {
                 }
                 tx.commit().await?;
             }
-            if let Some(loser) = self.table.get::<ContactRecord>(&ContactRecord::key_of(entity, id), now).await? {
+            let key = ContactRecord::key_of(entity, id);
+            for _ in 0..RACES {
+                let Some(loser) = self.table.get::<ContactRecord>(&key, now).await? else { break };
                 let mut tx = self.table.tx();
                 tx.delete_contact(&loser.value, loser.version);
                 tx.create("alias", &ErasureAlias { entity_id: entity, id, contact_id: self.erasure.id });
-                tx.commit().await?;
-                done.note("contacts");
+                if committed(tx.commit().await)? {
+                    done.note("contacts");
+                    break;
+                }
             }
         }
         for email in self.person.emails().clone() {
             let Ok(email) = axle_domain::address::Email::parse(&email) else { continue };
             let key = ContactEmailRecord::key_of(entity, &email);
-            let held = self.table.get::<ContactEmailRecord>(&key, now).await?;
-            if let Some(held) = held.filter(|held| self.contact_ids().contains(&held.value.contact_id)) {
+            for _ in 0..RACES {
+                let held = self.table.get::<ContactEmailRecord>(&key, now).await?;
+                let Some(held) = held.filter(|held| self.contact_ids().contains(&held.value.contact_id)) else { break };
                 let mut tx = self.table.tx();
-                tx.delete("email", key, held.version);
-                tx.commit().await?;
+                tx.delete("email", key.clone(), held.version);
+                if committed(tx.commit().await)? {
+                    break;
+                }
             }
         }
         let addresses: Vec<String> = self.person.addresses().cloned().collect();
@@ -188,7 +195,7 @@ impl Work<'_> {
                 let mut changed = new.contact_id != old.contact_id;
                 changed |= clean(&self.person, &mut profile.title);
                 changed |= clean_some(&self.person, &mut profile.lost_reason) | clean_some(&self.person, &mut profile.source);
-                changed |= profile.custom.values_mut().fold(false, |any, v: &mut Value| self.person.redact_json(v, true) || any);
+                changed |= profile.custom.values_mut().fold(false, |any, v: &mut Value| any | self.person.redact_json(v, true));
                 if !changed {
                     break;
                 }
@@ -333,9 +340,12 @@ impl Work<'_> {
                     done.blocked = true;
                     break;
                 }
+                self.replies(old.id).await?;
                 let mut tx = self.table.tx();
                 tx.forget_recipient(&old, &self.without_recipient(&old), version);
                 if committed(tx.commit().await)? {
+                    // One that came in meanwhile; from here on none is matched to it.
+                    self.replies(old.id).await?;
                     crate::communications::send::give_back(self.app, &old, old.place.clone()).await;
                     done.note("messages");
                     break;
@@ -345,6 +355,18 @@ impl Work<'_> {
         }
         done.next = next;
         Ok(Some(done))
+    }
+
+    /// What they wrote in answer to a message.
+    async fn replies(&self, message: CommunicationId) -> Result<()> {
+        let replies = self.table.replies(self.ctx.entity_id, message).await?;
+        // Half of what a transaction can hold.
+        for some in replies.chunks(50) {
+            let mut tx = self.table.tx();
+            some.iter().for_each(|reply| tx.remove("reply", reply.key()));
+            committed(tx.commit().await)?;
+        }
+        Ok(())
     }
 
     fn is_to_them(&self, message: &CommunicationRecord) -> bool {

@@ -1,12 +1,13 @@
 //! Texts that were written with what happened: timelines, events, kept answers, what webhooks answered.
 
-use axle_domain::DealId;
 use axle_domain::crm::erasure::Person;
+use axle_domain::{DealId, MeetingId};
 use axle_store::Item;
 use axle_store::crm::erasure::{Texts, edit, texts_of};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::records::{clean_some, committed};
 use super::{Done, Work};
 use crate::error::Result;
 
@@ -53,6 +54,9 @@ impl Work<'_> {
     ) -> Result<Option<String>> {
         let (items, next) = self.table.text_items(self.ctx.entity_id, texts, after, PAGE).await?;
         for item in items.into_iter().filter(|item| self.is_about_them(item)) {
+            if matches!(texts, Texts::Events) {
+                self.meeting(&item, done).await?;
+            }
             let mut found = Some(item);
             for _ in 0..RACES {
                 let Some(mut item) = found.take() else { break };
@@ -68,6 +72,32 @@ impl Work<'_> {
             }
         }
         Ok(next)
+    }
+
+    /// The meeting that an event tells of: it is found by nothing else. Others who take part stay in it.
+    async fn meeting(&self, event: &Item, done: &mut Done) -> Result<()> {
+        let told = texts_of(event).into_iter().find_map(|text| serde_json::from_str::<Value>(text).ok()?.get("subject").cloned());
+        let Some(subject) = told.filter(|subject| subject["kind"] == "meeting") else { return Ok(()) };
+        let Some(id) = subject["id"].as_str().and_then(|id| id.parse::<MeetingId>().ok()) else { return Ok(()) };
+        for _ in 0..RACES {
+            let Some(found) = self.table.meeting(self.ctx.entity_id, id, self.ctx.now).await? else { break };
+            let mut meeting = found.value.clone();
+            meeting.attendees.retain(|address| !self.person.is_in(address));
+            clean_some(&self.person, &mut meeting.title);
+            meeting.lead_id = meeting.lead_id.filter(|lead| !self.person.leads().contains(lead));
+            let same = (&meeting.attendees, &meeting.title, meeting.lead_id)
+                == (&found.value.attendees, &found.value.title, found.value.lead_id);
+            if same {
+                break;
+            }
+            let mut tx = self.table.tx();
+            tx.replace("meeting", &meeting, found.version);
+            if committed(tx.commit().await)? {
+                done.note("meetings");
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// A deal's timeline; answers with the activities in it.
