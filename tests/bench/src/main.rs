@@ -11,6 +11,7 @@
 mod args;
 mod aws;
 mod cold;
+mod crm;
 mod csv_file;
 mod events;
 mod function;
@@ -80,6 +81,13 @@ async fn bench() -> Result<bool> {
             }
             report.note_unknown_calls(&world);
         }
+    }
+    if args.parts.contains(&Part::Crm) {
+        let world = World::start(&args.dir)?;
+        if let Some(tenant) = tenant_of(&world, "crm", &mut report).await {
+            crm::run(&world, &tenant, &args, &mut report).await?;
+        }
+        report.note_unknown_calls(&world);
     }
     report.judge();
     report.print();

@@ -16,6 +16,7 @@ pub const RELAY_BATCH: usize = 10;
 /// A tenant with a key whose limits are never in the way.
 pub struct Tenant {
     pub api_key: String,
+    pub entity_id: String,
 }
 
 impl Tenant {
@@ -32,9 +33,9 @@ impl Tenant {
         let mut identity = Function::start(&world.launch("identity")).await?;
         let answer = identity.invoke(call.to_string()).await?;
         let answer: Value = serde_json::from_slice(&answer.body)?;
-        match answer["api_key"].as_str() {
-            Some(api_key) => Ok(Self { api_key: api_key.to_owned() }),
-            None => Err(format!("identity made no key: {answer}").into()),
+        match (answer["api_key"].as_str(), answer["entity_id"].as_str()) {
+            (Some(api_key), Some(entity_id)) => Ok(Self { api_key: api_key.to_owned(), entity_id: entity_id.to_owned() }),
+            _ => Err(format!("identity made no key: {answer}").into()),
         }
     }
 

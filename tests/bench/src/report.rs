@@ -16,6 +16,9 @@ pub const COLD_LIMIT: f64 = 1.5;
 /// The import worker's memory on a file of any size.
 pub const IMPORT_MEMORY_LIMIT: u64 = 100_000_000;
 
+/// A list, filter or search of the CRM over 100,000 companies and 300,000 contacts may take this long, in milliseconds.
+pub const CRM_LIMIT_MS: f64 = 300.0;
+
 #[derive(Serialize)]
 pub struct Cold {
     pub function: String,
@@ -65,6 +68,7 @@ pub struct Report {
     pub machine: Machine,
     pub cold: Vec<Cold>,
     pub requests: Vec<Requests>,
+    pub crm: Vec<Requests>,
     pub import: Vec<Import>,
     /// Limits that were exceeded.
     pub exceeded: Vec<String>,
@@ -72,6 +76,21 @@ pub struct Report {
     pub faults: Vec<String>,
     /// What could not be measured, and why.
     pub skipped: Vec<String>,
+}
+
+fn request_rows(rows: &[Requests]) -> Vec<Vec<String>> {
+    let row = |row: &Requests| {
+        vec![
+            row.event.clone(),
+            row.requests.to_string(),
+            format!("{:.2}", row.first_ms),
+            format!("{:.2}", row.median_ms),
+            format!("{:.2}", row.p95_ms),
+            row.baseline_median_ms.map_or("-".to_owned(), |time| format!("{time:.2}")),
+            format!("{:.1}", mb(row.peak_memory_bytes)),
+        ]
+    };
+    rows.iter().map(row).collect()
 }
 
 impl Report {
@@ -99,6 +118,9 @@ impl Report {
         for row in self.cold.iter().filter(|row| row.ratio > COLD_LIMIT) {
             self.exceeded.push(format!("{} starts in {:.2}x the empty function's time", row.function, row.ratio));
         }
+        for row in self.crm.iter().filter(|row| row.p95_ms > CRM_LIMIT_MS) {
+            self.exceeded.push(format!("{} takes {:.0} ms", row.event, row.p95_ms));
+        }
         for row in self.import.iter().filter(|row| row.large && row.peak_memory_bytes > IMPORT_MEMORY_LIMIT) {
             self.exceeded.push(format!("the import worker held {:.0} MB", mb(row.peak_memory_bytes)));
         }
@@ -112,7 +134,11 @@ impl Report {
         }
         if !self.requests.is_empty() {
             let heading = ["event", "requests", "first ms", "median ms", "p95 ms", "noop ms", "memory MB"];
-            print_table("Function time of warm requests (in-process table on loopback)", &heading, &self.request_rows());
+            print_table("Function time of warm requests (in-process table on loopback)", &heading, &request_rows(&self.requests));
+        }
+        if !self.crm.is_empty() {
+            let heading = ["list", "requests", "first ms", "median ms", "p95 ms", "noop ms", "memory MB"];
+            print_table("Function time of the CRM's lists (in-process table on loopback)", &heading, &request_rows(&self.crm));
         }
         if !self.import.is_empty() {
             let heading = ["import", "MB", "rows", "invocations", "seconds", "rows/s", "memory MB", ""];
@@ -146,21 +172,6 @@ impl Report {
             ]
         };
         self.cold.iter().map(row).collect()
-    }
-
-    fn request_rows(&self) -> Vec<Vec<String>> {
-        let row = |row: &Requests| {
-            vec![
-                row.event.clone(),
-                row.requests.to_string(),
-                format!("{:.2}", row.first_ms),
-                format!("{:.2}", row.median_ms),
-                format!("{:.2}", row.p95_ms),
-                row.baseline_median_ms.map_or("-".to_owned(), |time| format!("{time:.2}")),
-                format!("{:.1}", mb(row.peak_memory_bytes)),
-            ]
-        };
-        self.requests.iter().map(row).collect()
     }
 
     fn import_rows(&self) -> Vec<Vec<String>> {

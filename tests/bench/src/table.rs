@@ -53,6 +53,13 @@ impl Table {
         Ok(())
     }
 
+    /// Puts items in DynamoDB's JSON, at most 25.
+    pub fn put_all(&self, items: Vec<Value>) -> Result<()> {
+        let puts: Vec<Value> = items.into_iter().map(|item| json!({"PutRequest": {"Item": item}})).collect();
+        self.database.batch_write_item(request(json!({"RequestItems": {TABLE: puts}}))?)?;
+        Ok(())
+    }
+
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
