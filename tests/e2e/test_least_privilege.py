@@ -167,11 +167,14 @@ class World:
         smtp = {"host": "127.0.0.1", "port": 9, "tls": "none"}
         connection = want(201, "POST", "/outbound-email-connections", json={"channel": "smtp", "from": self.email(), "credentials": smtp})
         want(204, "DELETE", f"/outbound-email-connections/{connection['id']}")
-        # The person is in a stored file, which goes with them.
+        # The person is in stored files, which go with them, but for refused rows, which stay without them.
         contact = want(201, "POST", "/contacts", json={"firstName": "Ada", "email": self.email()})
         self.until(lambda: want(200, "GET", "/contacts", params={"q": contact["email"]})["total"] == 1, "the contact's index entry")
         want(200, "GET", "/export", params={"type": "contacts", "format": "csv"})
-        assert want(200, "POST", f"/contacts/{contact['id']}/erase")["removed"]["files"] >= 1
+        for place in ("uploads/{}/{}.csv", "imports/{}/{}.csv", "imports/{}/{}/errors.csv"):
+            self.aws("s3").put_object(Bucket=self.stack.outputs["BucketName"], Key=place.format(api.entity_id, name),
+                                      Body=f"email\n{contact['email']}\n".encode())
+        assert want(200, "POST", f"/contacts/{contact['id']}/erase")["removed"]["files"] >= 4
 
     def communications(self):
         api = self.api
@@ -397,7 +400,8 @@ def test_every_permission_is_needed(world, aws, stack, kill_function, function_l
             if not noticed:
                 superfluous.append(f"{action} on {resource}")
     kill_function(function)
-    exercise()
+    # The local stack may hand the first call to the process that was just killed.
+    assert any(succeeds(exercise) for _ in range(3)), "it works with all its permissions"
     assert not superfluous
 
 

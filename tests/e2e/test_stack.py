@@ -299,6 +299,7 @@ def test_what_callers_and_receivers_notice_is_watched(stack, alarms):
         "ApiErrorsAlarm": ("AWS/ApiGateway", "5xx", {"ApiId": stack.outputs["ApiId"]}),
         "WebhookFailuresAlarm": ("Axle", "WebhookFailed", {"Stack": stack.name}),
         "WebhookDeadAlarm": ("Axle", "WebhookDead", {"Stack": stack.name}),
+        "MessageFailuresAlarm": ("Axle", "MessageFailed", {"Stack": stack.name}),
         "SchedulerAlarm": ("AWS/Lambda", "Errors", {"FunctionName": stack.local.function_name("scheduler")}),
     }
     assert all(alarm["TreatMissingData"] == "notBreaching" for alarm in alarms.values()), "an idle stack is a healthy one"
@@ -314,7 +315,7 @@ def test_the_dashboard_shows_every_alarm(stack, aws, alarms):
 def test_a_message_is_not_handed_out_twice_while_a_worker_has_it(queues, mappings, functions):
     timeouts = {function["FunctionArn"]: function["Timeout"] for function in functions.values()}
     fed = [mapping for mapping in mappings if mapping["EventSourceArn"] in queues]
-    assert len(fed) == 4
+    assert len(fed) == 5
     for mapping in fed:
         visibility = int(queues[mapping["EventSourceArn"]]["VisibilityTimeout"])
         assert visibility >= 6 * timeouts[mapping["FunctionArn"]], mapping["FunctionArn"]
