@@ -158,8 +158,13 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
             }),
         );
     }
-    if matches!(method, "patch" | "delete") && path.contains('{') {
-        errors.extend([("412", "If-Match names another version."), ("409", "Contradicts what is there.")]);
+    let changes = matches!(method, "patch" | "delete") && path.contains('{') || method == "put";
+    if changes {
+        errors.push(("409", "Contradicts what is there."));
+    }
+    // What a PUT makes or replaces has a version where its answer shows one.
+    if changes && (method != "put" || operation["responses"]["200"]["headers"]["ETag"].is_object()) {
+        errors.push(("412", "If-Match names another version."));
         push(
             operation,
             "parameters",
