@@ -113,13 +113,13 @@ BEYOND_SCHEMAS = [
     r"is required for (e-mail|SMS)|is required, or (html|subject or html)|is not a part of an SMS|must be at most \d+ days ahead",
     r"must be one e-mail address|must name messages, such as|is neither an e-mail address nor a phone number",
     r"must not contain line breaks or control characters|text, html and headers together",
-    r"must not be less than start|must be \{client_id|is not the same as the header Idempotency-Key",
+    r"must not be less than start|must be (absent: ses|\{(client_id|host))|is not the same as the header Idempotency-Key",
     # The CRM: one field against another, and against what the tenant has.
     r"is before startedAt|a contact needs a name, an e-mail address or a phone|belongs to the type task only|must be from 1970 to 9999",
     r"must name what can be chosen|are for the types select and multiselect|names an option twice",
     r"in the stage lost|belongs to (the stage )?lost only|is required for lost",
     r"must be a date or an RFC 3339 time",
-    r"must name a record|is the winner|is named twice|no record has this id|was merged into",
+    r"is not an ISO 4217 currency code|must name a record|is the winner|is named twice|no record has this id|was merged into",
     # An enrichment API's description.
     r"is not a placeholder|must not have placeholders in its host|is not a header|goes with a POST only|must have at most 20 entries",
     r"names a provider twice|no provider has this name",
