@@ -71,6 +71,7 @@ impl World {
             ("AXLE_BUCKET", aws::BUCKET.to_owned()),
             ("AXLE_IMPORT_QUEUE", self.aws.queue_url(aws::IMPORT_QUEUE)),
             ("AXLE_DELIVER_QUEUE", self.aws.queue_url(aws::DELIVER_QUEUE)),
+            ("AXLE_OUTBOX_QUEUE", self.aws.queue_url(aws::OUTBOX_QUEUE)),
             ("AXLE_KEY_SECRET", secret("keys")),
             ("AXLE_VAULT_SECRET", secret("vault")),
             ("AXLE_ALLOW_LOCAL_NETWORK", "false".to_owned()),

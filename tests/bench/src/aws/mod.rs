@@ -24,6 +24,7 @@ pub const BUCKET: &str = "axle-bench";
 pub const BUS: &str = "axle-bench";
 pub const IMPORT_QUEUE: &str = "import";
 pub const DELIVER_QUEUE: &str = "deliver";
+pub const OUTBOX_QUEUE: &str = "outbox";
 
 /// What the functions have left behind.
 #[derive(Default)]
