@@ -1,7 +1,7 @@
-"""The main job, on a running stack: import leads, see the events, receive a signed webhook.
+"""The main job, on a running stack: import leads, see the events, receive a signed webhook, run a campaign.
 
 `python infra/local/demo.py [.local/stack.json]`; prints what it asks in curl's words and what came back. Leaves the imported
-leads (run again, they count as duplicates) and removes its webhook.
+leads (run again, they count as duplicates) and the campaign, and removes its webhook.
 """
 
 import http.server
@@ -10,6 +10,7 @@ import pathlib
 import sys
 import threading
 import time
+import uuid
 
 import requests
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
@@ -17,6 +18,7 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "events" / "samples" / "leads.csv"
 WAIT_SECONDS = 90
+CAMPAIGN_LEADS = 20
 
 
 class DemoError(Exception):
@@ -116,6 +118,40 @@ def verified_delivery(inbox: Inbox, secret: str) -> dict:
     return wait_for("No webhook of the import arrived", arrived)
 
 
+def run_campaign(api: Api) -> None:
+    """Twenty leads through two steps with a wait of seconds, within a budget; and what one of them went through."""
+    run = uuid.uuid4().hex[:8]
+    first = {"step": 1, "channel": "email", "subject": "A question", "body": "Hello {{ lead.first_name | default('there') }}, how do you find leads?"}
+    second = {"step": 2, "channel": "email", "delay_hours": 0.001, "body": "Did you see my question?"}
+    spec = {"name": f"Demonstration {run}", "channels": ["email"], "messaging": {"sequence": [first, second]}}
+    campaign = api.call(201, "POST", "/campaigns", f"-d '{json.dumps(spec)}'", json=spec)["id"]
+    rows = "".join(f"demo-{run}-{n}@example.com,Person {n}\n" for n in range(CAMPAIGN_LEADS))
+    api.call(202, "POST", f"/leads/import?campaign_id={campaign}", "-H 'content-type: text/csv' --data-binary @leads.csv",
+             data=f"email,first_name\n{rows}", headers={"content-type": "text/csv"})
+
+    def attached():
+        answer = api.session.get(f"{api.base_url}/campaigns/{campaign}/leads?limit=100", timeout=60).json()
+        return answer["leads"] if len(answer["leads"]) == CAMPAIGN_LEADS else None
+
+    wait_for("The campaign's leads were not imported", attached)
+    path = f"/campaigns/{campaign}/launch"
+    dry = api.call(200, "POST", path, "-d '{\"dry_run\": true}'", json={"dry_run": True})
+    show(dry["targets"], "matched", "eligible", "excluded")
+    show(dry["cost_estimate"], "total", "breakdown")
+    api.call(202, "POST", path, "-d '{\"budget_limit\": 1}'", json={"budget_limit": 1})
+
+    def completed():
+        answer = api.session.get(f"{api.base_url}/campaigns/{campaign}", timeout=60).json()
+        return answer if answer["status"] == "completed" and answer["metrics"]["emails_sent"] == 2 * CAMPAIGN_LEADS else None
+
+    show_curl(f"/campaigns/{campaign}")
+    done = wait_for("The campaign did not come to its end", completed)
+    show(done["metrics"], "leads_targeted", "emails_sent", "replies", "bounces")
+    show(done["spend"], "current", "budget", "by_category")
+    trace = api.call(200, "GET", f"/traces/{attached()[0]['trace_id']}")
+    print("    " + " > ".join(span["name"] for span in trace["spans"]), flush=True)
+
+
 def demonstrate(facts: dict) -> None:
     api = Api(facts["base_url"], facts["api_key"])
     print(f"  BASE='{api.base_url}'; every request with -H 'authorization: Bearer <the key below>'")
@@ -132,6 +168,7 @@ def demonstrate(facts: dict) -> None:
             show(event, "type", "occurred_at", "data" if event["type"] == "lead.imported" else "lead_id")
         event = verified_delivery(inbox, webhook["secret"])
         print(f"  a signed webhook arrived and verifies: {event['type']}, webhook-id {event['id']}")
+        run_campaign(api)
     finally:
         api.session.delete(f"{api.base_url}/webhooks/{webhook['id']}", timeout=60)
         inbox.shutdown()

@@ -14,6 +14,8 @@ Its tenants are separate, so tests on a reused stack see only what they made.
     tenant          an Api as a tenant of its own, made for this test (api.entity_id, api.api_key)
     aws             aws("sqs") -> boto3 client with root credentials
     receiver        an HTTP server on loopback that records what it gets: see Receiver
+    models          the server that the stack takes for OpenAI's: see modelserver.ModelServer
+    sweep           sweep() does now what the schedule does each minute
     mailbox         an SMTP server on loopback that takes every message: see smtpserver.Mailbox
     until           until(lambda: ..., "what is awaited", seconds=30) -> the first truthy answer; fails the test after that
     secrets_seen    every secret that the API answered with so far, collected by Api
@@ -43,9 +45,10 @@ import standardwebhooks.webhooks
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "infra" / "local"))
 
-from axle import deploy, logs, processes, tenant as tenants  # noqa: E402
+from axle import deploy, logs, processes, server as servers, tenant as tenants  # noqa: E402
 from axle.scratch import scratch_stack  # noqa: E402
 from axle.stack import Stack  # noqa: E402
+from modelserver import ModelServer  # noqa: E402
 from smtpserver import Mailbox  # noqa: E402
 
 
@@ -141,7 +144,10 @@ class Receiver:
             def log_message(self, *_):
                 pass
 
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        class Server(http.server.ThreadingHTTPServer):
+            request_queue_size = 128  # workers come many at a time
+
+        self._server = Server(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self.port = self._server.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}/hook/{uuid.uuid4().hex[:8]}"
@@ -204,6 +210,8 @@ def stack(request):
         state_dir = path.parent / "up" if (path.parent / "up").is_dir() else path.parent
         yield running(Stack(facts["stack_name"], port, state_dir, path), facts)
         return
+    # Before the deployment: its address is a parameter of the stack.
+    os.environ.setdefault("AXLE_OPENAI_URL", f"http://127.0.0.1:{servers.free_port()}/v1")
     with scratch_stack("axle-test", keep_logs=lambda: request.session.testsfailed > 0) as (local, facts):
         yield running(local, facts)
 
@@ -266,6 +274,27 @@ def api(stack):
 def tenant(connect, make_key):
     made = make_key()
     return connect(made["api_key"], made["entity_id"])
+
+
+@pytest.fixture
+def models(stack):
+    url = deploy.parameters(stack.local)["OpenAiUrl"]
+    port = int(url.split(":")[2].partition("/")[0])
+    try:
+        server = ModelServer(port)
+    except OSError:
+        pytest.skip(f"something else listens on {url}, which the reused stack takes for OpenAI's")
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def sweep(stack, aws):
+    """What the schedule does each minute, now: what is due goes on, and whoever was held by a killed worker once the claim has run out."""
+    def now():
+        answer = aws("lambda").invoke(FunctionName=stack.local.function_name("scheduler"), Payload=json.dumps({"sweep": "due"}))
+        assert "FunctionError" not in answer, answer["Payload"].read()
+    return now
 
 
 @pytest.fixture

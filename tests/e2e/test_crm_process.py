@@ -49,6 +49,14 @@ def test_a_deleted_lead_counts_no_more_and_a_repair_finds_nothing_wrong(stack, a
     assert json.loads(answer["Payload"].read()) == {"records": 0, "sums": 0}
 
 
+def test_a_tenant_with_few_records_gets_nothing_to_search_through(stack, aws, tenant, crm):
+    crm(201, "POST", "/companies", json={"name": "Straße"})
+    answer = aws("lambda").invoke(FunctionName=stack.local.function_name("crm-aggregator"),
+                                  Payload=json.dumps({"operator": {"reindex": {"entity_id": tenant.entity_id}}}))
+    assert json.loads(answer["Payload"].read()) == {"records": 0, "segments": 0}
+    assert crm(200, "GET", "/companies?q=STRASSE")["total"] == 1
+
+
 def test_a_reminder_comes_within_a_minute_of_its_time(tenant, crm, until):
     soon = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 2))
     crm(201, "POST", "/activities", json={"type": "task", "subject": "Call back", "dueAt": soon})

@@ -51,7 +51,7 @@ def no_dead_letters(stack, aws):
                 for url in urls if "Dlq" in url}
 
     before = count()
-    assert len(before) == 8
+    assert len(before) == 10
     yield
     assert count() == before
 

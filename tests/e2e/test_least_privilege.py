@@ -9,6 +9,7 @@ import json
 import os
 import time
 import uuid
+import zlib
 
 import pytest
 import requests
@@ -104,8 +105,7 @@ class World:
         api.want(200, "GET", f"/leads/{lead['id']}")
         assert api.want(200, "GET", "/leads")["leads"]
         api.want(200, "PATCH", f"/leads/{lead['id']}", json={"title": "CTO"})
-        provider = {"url": "http://127.0.0.1:9/{email}", "headers": {"x-key": "{secret}"}, "secret": "some secret", "mapping": {"company.size": "$.n"}}
-        api.want(200, "PUT", "/leads/enrichment-providers/own", json=provider)
+        self.describe_provider()
         [nobody] = api.want(200, "POST", f"/leads/{lead['id']}/enrich", json={"providers": ["own"]})["unavailable"]
         assert "could not connect" in nobody["reason"], "the secret was opened and the call made"
         api.want(204, "DELETE", "/leads/enrichment-providers/own")
@@ -115,6 +115,11 @@ class World:
         start_csv(api, "email\nada@example.com\n")
         assert refused_rows(api, self.refusing)
         self.upload(b"email\nada@example.com\n")
+
+    def describe_provider(self):
+        """An enrichment API that nobody answers for, called with a secret."""
+        provider = {"url": "http://127.0.0.1:9/{email}", "headers": {"x-key": "{secret}"}, "secret": "some secret", "mapping": {"company.size": "$.n"}}
+        self.api.want(200, "PUT", "/leads/enrichment-providers/own", json=provider)
 
     def upload(self, body: bytes) -> dict:
         """Starts the import of an uploaded file."""
@@ -133,6 +138,47 @@ class World:
         api.want(200, "PATCH", f"/campaigns/{campaign['id']}", json={"name": "y"})
         # A refused request gives its idempotency key back.
         api.want(422, "POST", "/campaigns", json={"name": ""}, headers={"idempotency-key": uuid.uuid4().hex})
+        launched = self.launched()["id"]
+        for command in ("pause", "resume", "cancel"):
+            api.want(200, "POST", f"/campaigns/{launched}/{command}")
+        api.want(201, "POST", f"/campaigns/{launched}/clone")
+        api.want(200, "GET", f"/campaigns/{launched}/leads")
+
+    def launched(self) -> dict:
+        """A campaign for one lead, with a budget, that was just launched; nobody has done anything for it yet."""
+        step = {"step": 1, "channel": "email", "subject": "Hello", "body": "How are you?"}
+        campaign = self.api.want(201, "POST", "/campaigns", json={"name": "x", "channels": ["email"], "messaging": {"sequence": [step]}})
+        lead = self.api.want(201, "POST", "/leads", json={"email": self.email()})
+        self.api.want(200, "POST", f"/campaigns/{campaign['id']}/leads", json={"lead_ids": [lead["id"]]})
+        self.until(lambda: self.api.want(200, "GET", f"/campaigns/{campaign['id']}/leads")["leads"], "the lead in the index")
+        self.api.want(202, "POST", f"/campaigns/{campaign['id']}/launch", json={"budget_limit": 1, "daily_send_limit": 5})
+        return campaign
+
+    def campaign_runner(self):
+        """A launch that lets its lead in, the lead looked up, its first message, and a repair of the numbers."""
+        api, entity = self.api, self.api.entity_id
+        self.describe_provider()
+        campaign = self.launched()["id"]
+        self.invoke("campaign-runner", self.message("sqs-campaign.json", {"entity_id": entity, "campaign_id": campaign, "task": "enrol"}))
+        [lead] = self.until(lambda: api.want(200, "GET", f"/campaigns/{campaign}/leads")["leads"], "the lead's run")
+        # A run's trace is its id without the hyphens.
+        run = str(uuid.UUID(hex=lead["trace_id"]))
+        self.invoke("campaign-runner", self.message("sqs-campaign.json", {"entity_id": entity, "run_id": run}))
+        [lead] = api.want(200, "GET", f"/campaigns/{campaign}/leads")["leads"]
+        assert lead["state"] == "sending", lead
+        assert "could not connect" in lead["notes"][0]["detail"], "the secret was opened and the call made"
+        api.want(204, "DELETE", "/leads/enrichment-providers/own")
+        # Cancelled, its message is called back and what it took given back.
+        api.want(200, "POST", f"/campaigns/{campaign}/cancel")
+        self.invoke("campaign-runner", self.message("sqs-campaign.json", {"entity_id": entity, "campaign_id": campaign, "task": "rouse"}))
+        self.invoke("campaign-runner", self.message("sqs-campaign.json", {"entity_id": entity, "run_id": run}))
+        [lead] = api.want(200, "GET", f"/campaigns/{campaign}/leads")["leads"]
+        assert lead["state"] in ("cancelled", "completed"), lead
+        answer = self.aws("lambda").invoke(
+            FunctionName=self.stack.local.function_name("campaign-runner"),
+            Payload=json.dumps({"operator": {"repair": {"entity_id": entity, "campaign_id": campaign}}}))
+        body = json.loads(answer["Payload"].read())
+        assert "FunctionError" not in answer and "error" not in body and "unfinished" not in body, body
 
     def webhooks(self):
         api = self.api
@@ -235,8 +281,72 @@ class World:
         self.invoke("outbox-sender", self.message("sqs-outbox.json", {"entity_id": self.api.entity_id, "communication_id": queued["id"]}))
         return self.api.want(200, "GET", f"/communications/{queued['id']}")
 
+    def agents(self):
+        api = self.api
+        made = api.want(201, "POST", "/v1/agents", json={"name": "x", "playbook_template": "cold_outreach"})["agent"]
+        path = f"/v1/agents/{made['id']}"
+        api.want(200, "PATCH", path, json={"description": "y"})
+        # What an attempt without a permission has left is among them.
+        assert api.want(200, "GET", "/v1/agents")["total"] >= 8
+        assert len(api.want(200, "GET", "/agents")["agents"]) >= 8
+        assert api.want(200, "GET", f"{path}/runs")["total"] == 0
+        api.want(200, "GET", "/v1/approvals")
+        lead = api.want(201, "POST", "/leads", json={"email": self.email()})["id"]
+        sender = next(agent for agent in api.want(200, "GET", "/agents")["agents"] if agent["role"] == "sender")
+        told = {"input": {"lead_id": lead, "subject": "s", "body": "t"}}
+        assert api.want(200, "POST", f"/agents/{sender['id']}/execute", json=told)["status"] == "completed"
+        self.describe_provider()
+        enrich = {"id": "enrich", "action": "enrich", "params": {"providers": ["own"]}}
+        own = api.want(201, "POST", "/v1/agents", json={"name": "y", "playbook": {"steps": [enrich]}})["agent"]["id"]
+        output = api.want(200, "POST", f"/agents/{own}/execute", json={"input": {"lead_id": lead}})["output"]
+        assert "could not connect" in output["steps"]["enrich"]["error"], "the secret was opened and the call made"
+        api.want(204, "DELETE", f"/v1/agents/{own}")
+        api.want(204, "DELETE", "/leads/enrichment-providers/own")
+        api.want(204, "DELETE", path)
+
+    def agent_runner(self):
+        """A message and a task for a lead, and a change of its status: everything that a step writes."""
+        api = self.api
+        self.describe_provider()
+        steps = [
+            {"id": "enrich", "action": "enrich", "params": {"providers": ["own"]}},
+            {"id": "score", "action": "score"},
+            {"id": "send", "action": "send_message", "params": {"channel": "email", "subject": "s", "body": "t"}},
+            {"id": "task", "action": "create_task", "params": {"title": "Call"}},
+            {"id": "stage", "action": "update_stage", "params": {"stage": "contacted"}},
+        ]
+        playbook = {"targeting": {"source": "leads", "limit": 1}, "steps": steps, "limits": {"max_actions": 9}}
+        agent = api.want(201, "POST", "/v1/agents", json={"name": "x", "playbook": playbook})["agent"]
+        lead = api.want(201, "POST", "/leads", json={"email": self.email()})["id"]
+        job = api.want(200, "POST", f"/v1/agents/{agent['id']}/trigger", json={"contact_ids": [lead]})["job_id"]
+        self.invoke("agent-runner", self.message("sqs-agents.json", {"entity_id": api.entity_id, "task": {"plan": job}}))
+        found = api.want(200, "POST", f"/v1/agents/{agent['id']}/trigger", json={})["job_id"]
+        self.invoke("agent-runner", self.message("sqs-agents.json", {"entity_id": api.entity_id, "task": {"plan": found}}))
+        assert api.want(200, "GET", f"/v1/agents/jobs/{found}")["job"]["total"] == 1
+        [run] = [run for run in api.want(200, "GET", f"/v1/agents/{agent['id']}/runs")["runs"] if run["job_id"] == job]
+        # Its people are worked on by messages, whose mapping is paused.
+        work = {"work": self.run_contact(run["id"], lead)}
+        self.invoke("agent-runner", self.message("sqs-agents.json", {"entity_id": api.entity_id, "task": work}))
+        run = api.want(200, "GET", f"/v1/agents/runs/{run['id']}")["run"]
+        assert run["status"] == "completed"
+        assert "could not connect" in run["contacts"][0]["actions"][0]["error"], "the secret was opened and the call made"
+        api.want(204, "DELETE", "/leads/enrichment-providers/own")
+        api.want(204, "DELETE", f"/v1/agents/{agent['id']}")
+        self.invoke("agent-runner", self.message("sqs-agents.json", {"entity_id": api.entity_id, "task": {"forget": agent["id"]}}))
+
     def insights(self):
         assert self.api.want(200, "GET", "/events")["events"]
+        self.api.want(202, "POST", "/communications", json={"channel": "sms", "to": "+14155550123", "text": "t"})
+        [trace, *_] = self.until(lambda: self.api.want(200, "GET", "/traces")["traces"], "the trace")
+        assert self.api.want(200, "GET", f"/traces/{trace['trace_id']}")["spans"]
+        self.api.want(200, "GET", "/economics/costs", params={"group_by": "campaign"})
+        self.promise("least-privilege", "agent_success_rate")
+        assert self.api.want(200, "GET", "/slos")["slos"]
+        self.api.want(204, "DELETE", "/slos/least-privilege")
+
+    def promise(self, name, objective):
+        promised = self.api.request("PUT", f"/slos/{name}", json={"objective": objective, "threshold": 0.5, "window_minutes": 60})
+        assert promised.status_code in (200, 201), promised.text
 
     def event_relay(self):
         event = json.loads((ROOT / "events" / "stream-event.json").read_text())
@@ -292,27 +402,80 @@ class World:
             Payload=json.dumps({"operator": {"repair": {"entity_id": self.api.entity_id}}}))
         body = json.loads(answer["Payload"].read())
         assert "FunctionError" not in answer and "error" not in body and "unfinished" not in body, body
+        self.search_of_many()
+
+    def search_of_many(self):
+        """A tenant with segments, empty ones as nobody has that many records here: a deletion becomes a patch, and a repair folds it in."""
+        entity, company = str(uuid.uuid4()), str(uuid.uuid4())
+        at, position = "2026-01-05T09:30:00.000Z", f"2026-01-05T09:30:00.000Z#{company}"
+        packed = zlib.compressobj(wbits=-15)
+        state = {"pk": f"E#{entity}#CRMSEARCH#companies", "sk": "CRMSEARCH", "type": "crm_search", "patched_to": "3", "asked_at": at}
+        covers = {"pk": f"E#{entity}#CRMSEGMENTS#companies", "sk": "0", "type": "crm_segment", "from": "0", "to": "3", "rows": 0}
+        rows = {"pk": f"E#{entity}#CRMROWS#companies#0", "sk": "CRMROWS", "type": "crm_rows", "from": "0",
+                "packed": packed.compress(bytes([1, 0, 0])) + packed.flush()}
+        for item in (state, covers, rows):
+            item |= {"entity_id": entity, "kind": "companies", "version": 1}
+            kinds = {str: "S", bytes: "B", int: "N"}
+            typed = {name: {kinds[type(value)]: str(value) if isinstance(value, int) else value} for name, value in item.items()}
+            self.aws("dynamodb").put_item(TableName=self.stack.outputs["TableName"], Item=typed)
+        gone = {"pk": f"E#{entity}#COMPANY#{company}", "sk": "COMPANY", "type": "company", "entity_id": entity, "id": company, "status": "active",
+                "q": "x", "created_at": at, "updated_at": at}
+        image = {name: {"S": value} for name, value in gone.items()} | {"version": {"N": "1"}, "profile": {"M": {"name": {"S": "x"}}}}
+        self.invoke("crm-aggregator", {"Records": [{"eventName": "REMOVE", "dynamodb": {"OldImage": image}}]})
+        patch = {"TableName": self.stack.outputs["TableName"], "ConsistentRead": True,
+                 "Key": {"pk": {"S": f"E#{entity}#CRMPATCHES#companies"}, "sk": {"S": position}}}
+        assert "Item" in self.aws("dynamodb").get_item(**patch)
+        answer = self.aws("lambda").invoke(FunctionName=self.stack.local.function_name("crm-aggregator"),
+                                           Payload=json.dumps({"operator": {"reindex": {"entity_id": entity}}}))
+        body = json.loads(answer["Payload"].read())
+        assert "FunctionError" not in answer and body == {"records": 0, "segments": 1}, body
+        assert "Item" not in self.aws("dynamodb").get_item(**patch)
 
     def scheduler(self):
         before = self.reminders()
         lead = self.api.want(201, "POST", f"/api/crm/leads?entityId={self.api.entity_id}", json={"title": "x"})
         self.api.want(201, "POST", f"/api/crm/leads/{lead['id']}/activities?entityId={self.api.entity_id}",
                       json={"type": "task", "subject": "Call", "dueAt": "2026-01-05T09:30:00Z"})
+        objectives = ["outbox_latency_p95_seconds", "webhook_success_rate"]
+        for objective in objectives:
+            self.promise(objective.replace("_", "-"), objective)
         self.invoke("scheduler", {"sweep": "due"})
         assert self.reminders() > before
+        assert all(slo["evaluated_at"] for slo in self.api.want(200, "GET", "/slos")["slos"])
+        for objective in objectives:
+            self.api.want(204, "DELETE", f"/slos/{objective.replace('_', '-')}")
 
     def reminders(self) -> int:
         return len(pages(self.api, "/events", "events", type="reminder.triggered"))
 
     def make_something_due(self):
-        """Puts a delivery on the due-index, long overdue. It stays there: nobody takes its messages."""
-        record, past = self.pending_delivery(), "2026-01-05T09:30:00.000Z"
-        shard = uuid.UUID(record["id"]).int % 4
+        """A delivery, a person of an agent's run and a lead of a campaign, long overdue. They stay so: nobody takes their messages."""
+        api, entity = self.api, self.api.entity_id
+        self.put_on_due_index("DELIVERY", self.pending_delivery()["id"], "next_attempt_at")
+        lead = api.want(201, "POST", "/leads", json={"email": self.email()})["id"]
+        playbook = {"steps": [{"id": "told", "action": "notify", "params": {"message": "Hi"}}]}
+        agent = api.want(201, "POST", "/v1/agents", json={"name": "due", "playbook": playbook})["agent"]["id"]
+        job = api.want(200, "POST", f"/v1/agents/{agent}/trigger", json={"contact_ids": [lead]})["job_id"]
+        self.invoke("agent-runner", self.message("sqs-agents.json", {"entity_id": entity, "task": {"plan": job}}))
+        [run] = api.want(200, "GET", f"/v1/agents/{agent}/runs")["runs"]
+        self.put_on_due_index("RUNCONTACT", self.run_contact(run["id"], lead), "due_at")
+        campaign = self.launched()["id"]
+        self.invoke("campaign-runner", self.message("sqs-campaign.json", {"entity_id": entity, "campaign_id": campaign, "task": "enrol"}))
+        [lead] = self.until(lambda: api.want(200, "GET", f"/campaigns/{campaign}/leads")["leads"], "the lead's run")
+        self.put_on_due_index("RUN", str(uuid.UUID(hex=lead["trace_id"])), "due_at")
+
+    def run_contact(self, run: str, person: str) -> str:
+        """The id of a person in an agent's run, made as the runner does."""
+        return str(uuid.uuid5(uuid.UUID(int=0x5d0e31a794c24b1f8e6603fbd9127a40), f"{run}/{person}"))
+
+    def put_on_due_index(self, kind: str, id: str, attribute: str):
+        past = "2026-01-05T09:30:00.000Z"
         self.aws("dynamodb").update_item(
             TableName=self.stack.outputs["TableName"],
-            Key={"pk": {"S": f"E#{self.api.entity_id}#DELIVERY#{record['id']}"}, "sk": {"S": "DELIVERY"}},
-            UpdateExpression="SET next_attempt_at = :past, gsi3pk = :shard, gsi3sk = :due", ConditionExpression="attribute_exists(pk)",
-            ExpressionAttributeValues={":past": {"S": past}, ":shard": {"S": f"DUE#{shard}"}, ":due": {"S": f"{past}#{record['id']}"}})
+            Key={"pk": {"S": f"E#{self.api.entity_id}#{kind}#{id}"}, "sk": {"S": kind}},
+            UpdateExpression="SET #at = :past, gsi3pk = :shard, gsi3sk = :due", ConditionExpression="attribute_exists(pk)",
+            ExpressionAttributeNames={"#at": attribute},
+            ExpressionAttributeValues={":past": {"S": past}, ":shard": {"S": f"DUE#{uuid.UUID(id).int % 4}"}, ":due": {"S": f"{past}#{id}"}})
 
 
 def mappings_of(aws, stack, crates):
@@ -353,8 +516,8 @@ def world(stack, aws, connect, make_key, until):
     world = World(stack, aws, connect(made["api_key"], made["entity_id"]), receiver, until)
     world.refusing = finished(world.api, until, start_csv(world.api, "email\nada@example.com\nnobody(at)example.com\n"))
     world.campaign = world.api.want(201, "POST", "/campaigns", json={"name": "x", "channels": ["email"]})
-    queues = mappings_of(aws, stack, ["import-worker", "webhook-deliverer", "outbox-sender", "mail-feedback"])
-    assert len(queues) == 4
+    queues = mappings_of(aws, stack, ["import-worker", "webhook-deliverer", "outbox-sender", "mail-feedback", "agent-runner", "campaign-runner"])
+    assert len(queues) == 6
     with paused(aws, queues), short_timeouts(aws, stack, ["event-relay", "import-worker"], 3):
         world.webhook = world.api.want(201, "POST", "/webhooks", json={"url": receiver.url, "event_types": ["lead.created"]})
         world.make_something_due()
@@ -364,8 +527,9 @@ def world(stack, aws, connect, make_key, until):
 
 # What AWS checks and the local stack does not.
 ONLY_ON_AWS = {"ses:SendRawEmail"}
-FUNCTIONS = ["identity", "leads", "campaigns", "communications", "webhooks", "crm", "insights", "event-relay", "crm-aggregator",
-             "import-worker", "webhook-dispatcher", "webhook-deliverer", "outbox-sender", "mail-feedback", "scheduler"]
+FUNCTIONS = ["identity", "leads", "campaigns", "communications", "agents", "webhooks", "crm", "insights", "event-relay", "crm-aggregator",
+             "import-worker", "webhook-dispatcher", "webhook-deliverer", "outbox-sender", "mail-feedback", "agent-runner", "campaign-runner",
+             "scheduler"]
 
 
 def test_every_function_with_a_policy_is_looked_at(stack, aws):

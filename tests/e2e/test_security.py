@@ -69,7 +69,7 @@ def test_every_operation_asks_for_a_credential(connect, operations):
             answer = caller.request(method, address(path), json={} if method in ("POST", "PATCH", "PUT") else None)
             assert answer.status_code == 401, f"{method} {path}: {answer.status_code} {answer.text[:500]}"
             assert answer.headers["www-authenticate"].startswith("Bearer")
-            if path.startswith("/api/crm"):
+            if path.startswith(("/api/crm", "/v1")):
                 assert answer.headers["content-type"] == "application/json" and answer.json()["error"]
             else:
                 assert answer.headers["content-type"] == "application/problem+json"
@@ -140,10 +140,16 @@ def owned(connect, make_key, until):
     message = api.want(202, "POST", "/communications", json={"channel": "sms", "to": "+14155550123", "text": "Hi",
                                                              "send_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 86_400))})
     sender = api.want(201, "POST", "/communications/identities", json={"kind": "ses", "from": "mine@example.com"})
+    agent = api.want(201, "POST", "/v1/agents", json={"name": "Mine", "playbook": {"steps": [{"id": "told", "action": "notify", "params": {"message": "Hi"}}]}})
+    work = api.want(200, "POST", f"/v1/agents/{agent['agent']['id']}/trigger", json={"contact_ids": [lead["id"]]})["job_id"]
+    runs = lambda: api.want(200, "GET", f"/v1/agents/{agent['agent']['id']}/runs", params={"status": "completed"})["runs"]
+    [run] = until(runs, "the run of an agent")
+    api.want(201, "PUT", "/slos/mine", json={"objective": "agent_success_rate", "threshold": 0.9, "window_minutes": 60})
     [delivery] = until(lambda: pages(api, f"/webhooks/{webhook['id']}/deliveries", "deliveries"), "a delivery")[:1]
     ids = {"/leads/import/": job["import_job_id"], "/leads/": lead["id"], "/campaigns/": campaign["id"],
            "/webhooks/deliveries/": delivery["id"], "/webhooks/": webhook["id"], "/api-keys/": key["id"], "/entities/": made["entity_id"],
-           "/communications/identities/": sender["id"], "/communications/suppressions/": "ada@example.com", "/communications/": message["id"],
+           "/v1/agents/runs/": run["id"], "/v1/agents/jobs/": work, "/v1/agents/": agent["agent"]["id"], "/agents/": agent["agent"]["id"],
+           "/traces/": run["trace_id"], "/slos/": "mine", "/communications/identities/": sender["id"], "/communications/suppressions/": "ada@example.com", "/communications/": message["id"],
            "/api/crm/companies/": company["id"], "/api/crm/contacts/": contact["id"], "/api/crm/leads/": deal["id"]}
     return api, ids, job
 
@@ -162,6 +168,10 @@ def test_another_tenant_sees_nothing(owned, tenant, operations):
             prefix = next(prefix for prefix in ids if path.startswith(prefix))
             own = re.sub(r"\{[^}]+\}", ids[prefix], path)
             body = {"since": "2020-01-01T00:00:00Z", "only": "all"} if path.endswith("}/replay") and "deliveries" not in path else {}
+            if path == "/campaigns/{id}/leads":
+                body = {"lead_ids": [ids["/leads/"]]}
+            if path.endswith("/execute"):
+                body = {"input": {}}
             if path.endswith("/members"):
                 body = {"phone": "+14155550123", "role": "member"}
             answer = tenant.request(method, own, json=body if method in ("POST", "PATCH", "PUT") else None)

@@ -1,22 +1,33 @@
 //! Campaign routes.
 
+mod leads;
 mod model;
+mod runs;
 
 use std::sync::Arc;
 
 use axle_app::outreach::campaigns;
-use axle_app::{Answer, App};
+use axle_app::{Answer, App, Paged};
 use axle_domain::CampaignId;
 use axle_domain::campaign::{CampaignInput, CampaignStatus};
 use axle_http::{ApiError, Body, Caller, Id, IfMatch, Patch, QueryReader, Reply, page_answer};
 use axum::extract::State;
+use futures_util::future::try_join_all;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use model::{CampaignOut, CampaignPage, CampaignPatch};
 
 pub fn routes() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::new().routes(routes!(create, list)).routes(routes!(get, patch))
+    OpenApiRouter::new()
+        .routes(routes!(create, list))
+        .routes(routes!(get, patch))
+        .routes(routes!(leads::attach, leads::list))
+        .routes(routes!(runs::launch))
+        .routes(routes!(runs::pause))
+        .routes(routes!(runs::resume))
+        .routes(routes!(runs::cancel))
+        .routes(routes!(runs::clone))
 }
 
 /// Create a campaign
@@ -26,7 +37,7 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
     security(("api_key" = ["campaigns:write"])),
     responses((status = 201, description = "The draft.", body = CampaignOut, headers(("ETag" = String)))))]
 async fn create(State(app): State<Arc<App>>, Caller(ctx): Caller, Body(spec): Body<CampaignInput>) -> Result<Reply, ApiError> {
-    let answer = campaigns::create(&app, &ctx, spec, |c| Ok(Answer::new(201, CampaignOut::from(c))?.with_etag(c.version)));
+    let answer = campaigns::create(&app, &ctx, spec, |c| Ok(Answer::new(201, CampaignOut::draft(c))?.with_etag(c.version)));
     Ok(Reply(answer.await?))
 }
 
@@ -45,7 +56,11 @@ async fn list(State(app): State<Arc<App>>, Caller(ctx): Caller, mut query: Query
     let (status, page) = (query.parsed("status"), query.page());
     query.finish()?;
     let found = campaigns::list(&app, &ctx, status, page).await?;
-    Ok(page_answer("campaigns", found, |c| CampaignOut::from(&c))?)
+    let overviews = found.items.iter().map(|campaign| campaigns::overview(&app, &campaign.value));
+    let overviews = try_join_all(overviews).await?;
+    let items = found.items.into_iter().zip(overviews).collect();
+    let page = Paged { items, next_cursor: found.next_cursor };
+    Ok(page_answer("campaigns", page, |(campaign, overview)| CampaignOut::of(&campaign, &overview))?)
 }
 
 /// Get a campaign
@@ -62,7 +77,8 @@ async fn get(
 ) -> Result<Reply, ApiError> {
     query.finish()?;
     let campaign = campaigns::get(&app, &ctx, id).await?;
-    Ok(Reply::resource(CampaignOut::from(&campaign), campaign.version)?)
+    let overview = campaigns::overview(&app, &campaign.value).await?;
+    Ok(Reply::resource(CampaignOut::of(&campaign, &overview), campaign.version)?)
 }
 
 /// Change a draft
@@ -79,5 +95,5 @@ async fn patch(
     body: Patch<CampaignInput>,
 ) -> Result<Reply, ApiError> {
     let campaign = campaigns::patch(&app, &ctx, id, &body.change, version).await?;
-    Ok(Reply::resource(CampaignOut::from(&campaign), campaign.version)?)
+    Ok(Reply::resource(CampaignOut::draft(&campaign), campaign.version)?)
 }

@@ -1,11 +1,12 @@
-//! The `crm-aggregator` function: the table's stream becomes the dashboard's numbers; and the operator's direct invocation, which
-//! makes a tenant's numbers anew: `{"operator": {"repair": {"entity_id": "..."}}}`.
+//! The `crm-aggregator` function: the table's stream becomes the dashboard's numbers and what searches go through; and the operator's
+//! direct invocation, which makes them anew of a tenant: `{"operator": {"repair": {"entity_id": "..."}}}`, and the same with `reindex`.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use axle_app::App;
-use axle_app::crm::dashboard::{self, Operation};
+use axle_app::crm::operator::{self, Operation};
+use axle_app::crm::{dashboard, search};
 use axle_runtime::Error;
 use axle_store::crm::counted::StreamChange;
 use serde::Deserialize;
@@ -31,9 +32,10 @@ async fn main() -> Result<(), Error> {
             // What fails is given again by the stream, whole: a report of single records would be no better, as the stream resumes at
             // the first one reported.
             Request::Stream { records } => {
-                let (records, counted) =
-                    (records.len(), Box::pin(dashboard::count(&app, records)).await.map_err(|e| e.for_the_log())?);
-                tracing::info!(records, counted, "counted");
+                let (count, heard) = (records.len(), search::hear(&records).map_err(|e| e.for_the_log())?);
+                let counted = Box::pin(dashboard::count(&app, records)).await.map_err(|e| e.for_the_log())?;
+                let patched = Box::pin(search::follow(&app, heard)).await.map_err(|e| e.for_the_log())?;
+                tracing::info!(records = count, counted, patched, "counted");
                 Ok(Value::Null)
             }
         }
@@ -46,7 +48,7 @@ async fn operate(app: &App, request: Value, deadline: Instant) -> Value {
         Ok(operation) => operation,
         Err(e) => return json!({"error": e.to_string()}),
     };
-    match dashboard::operate(app, operation, deadline).await {
+    match operator::operate(app, operation, deadline).await {
         Ok(done) => json!(done),
         Err(e) => {
             tracing::error!(error = %e, detail = e.internal_detail(), "operator call failed");

@@ -6,7 +6,7 @@ use axle_domain::crm::currency::Currency;
 use axle_domain::crm::deal::{DealInput, DealProfile};
 use axle_domain::crm::stage::Stage;
 use axle_domain::crm::timeline::EntryKind;
-use axle_domain::{Actor, CompanyId, ContactId, Date, DealId, Time, UserId};
+use axle_domain::{Actor, CompanyId, ContactId, Date, DealId, LeadId, Time, UserId};
 use axle_store::Versioned;
 use axle_store::crm::deals::DealRecord;
 use axle_store::crm::timeline::TimelineRecord;
@@ -24,6 +24,8 @@ pub struct DealOut {
     pub title: String,
     pub company_id: Option<CompanyId>,
     pub contact_id: Option<ContactId>,
+    /// The lead of campaigns that it was opened for.
+    pub prospect_id: Option<LeadId>,
     pub value_minor: Option<i64>,
     pub currency: Option<Currency>,
     pub stage: Stage,
@@ -52,6 +54,7 @@ impl From<&Versioned<DealRecord>> for DealOut {
             company_id,
             contact_id,
             owner,
+            prospect_id,
             profile,
             q: _,
             closed_at,
@@ -67,6 +70,7 @@ impl From<&Versioned<DealRecord>> for DealOut {
             title,
             company_id,
             contact_id,
+            prospect_id,
             value_minor,
             currency,
             stage,

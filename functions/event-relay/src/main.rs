@@ -15,6 +15,8 @@ async fn main() -> Result<(), Error> {
         ("import", axle_runtime::sqs_queue(env.text("AXLE_IMPORT_QUEUE")?)),
         ("deliver", axle_runtime::sqs_queue(env.text("AXLE_DELIVER_QUEUE")?)),
         ("outbox", axle_runtime::sqs_queue(env.text("AXLE_OUTBOX_QUEUE")?)),
+        ("agents", axle_runtime::sqs_queue(env.text("AXLE_AGENTS_QUEUE")?)),
+        ("campaign", axle_runtime::sqs_queue(env.text("AXLE_CAMPAIGN_QUEUE")?)),
     ];
     let bus = EventBridge::new(axle_runtime::event_bridge(), env.text("AXLE_BUS")?);
     let relay = Arc::new(Relay::new(bus, queues));

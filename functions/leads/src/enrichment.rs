@@ -166,7 +166,7 @@ pub(crate) async fn enrich(
     Id(id): Id<LeadId>,
     Body(input): Body<EnrichInput>,
 ) -> Result<Reply, ApiError> {
-    let wanted = Wanted { providers: input.providers, refresh: input.refresh, campaign: None };
+    let wanted = Wanted { providers: input.providers, refresh: input.refresh, campaign: None, agent: None };
     let answer = |enriched: &Enriched| Answer::new(200, EnrichmentOut::from(enriched.clone()));
     let enriched = enrichment::enrich(&app, &ctx, id, &wanted, |tx, enriched| {
         ctx.keep(tx, &answer(enriched)?);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use axle_domain::lead::{Consent, LeadProfile, LeadStatus, Tier};
-use axle_domain::{LeadId, Time};
+use axle_domain::{ContactId, DealId, LeadId, Time};
 use axle_store::Versioned;
 use axle_store::leads::LeadRecord;
 use serde::Serialize;
@@ -43,6 +43,10 @@ pub struct LeadOut {
     pub custom: BTreeMap<String, Value>,
     pub source: Option<String>,
     pub consent: Option<Consent>,
+    /// The person of the CRM that it has become.
+    pub contact_id: Option<ContactId>,
+    /// The CRM's lead that was opened for it.
+    pub crm_lead_id: Option<DealId>,
     pub created_at: Time,
     pub updated_at: Time,
 }
@@ -65,6 +69,7 @@ impl From<&Versioned<LeadRecord>> for LeadOut {
             status,
             tier,
             score,
+            promotion,
             q: _,
             created_at,
             updated_at,
@@ -105,6 +110,8 @@ impl From<&Versioned<LeadRecord>> for LeadOut {
             custom,
             source,
             consent,
+            contact_id: promotion.as_ref().map(|promotion| promotion.contact_id),
+            crm_lead_id: promotion.map(|promotion| promotion.deal_id),
             created_at,
             updated_at: updated_at.unwrap_or(created_at),
         }

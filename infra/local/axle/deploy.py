@@ -1,5 +1,6 @@
 """`sam deploy` of the real template onto a stack's MiniStack."""
 
+import os
 import re
 import subprocess
 
@@ -8,6 +9,8 @@ from .say import StackError, note, step
 from .stack import ROOT, TEMPLATE, VENV, Stack, architecture
 
 SENDER = "sales@axle.example"
+# Where agents' models are asked that speak OpenAI's protocol: Ollama's own port unless the environment says otherwise.
+OPENAI_URL = "http://127.0.0.1:11434/v1"
 
 
 def parameters(stack: Stack) -> dict[str, str]:
@@ -19,6 +22,7 @@ def parameters(stack: Stack) -> dict[str, str]:
         "AllowLocalNetwork": "true",
         "WebhookRetryScale": "0.01",
         "Recovery": "fast",
+        "OpenAiUrl": os.environ.get("AXLE_OPENAI_URL", OPENAI_URL),
     }
 
 

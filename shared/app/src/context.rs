@@ -11,6 +11,7 @@ use axle_domain::webhook::{NetworkPolicy, Schedule, SigningSecret};
 use axle_domain::{Actor, EntityId, Time, TraceId, UserId};
 use axle_providers::Lazy;
 use axle_providers::mail::Sender;
+use axle_providers::model::Models;
 use axle_providers::objects::ObjectStore;
 use axle_providers::outbound;
 use axle_providers::queue::Queue;
@@ -81,8 +82,11 @@ pub struct Parts {
     pub deliver_queue: Arc<dyn Queue>,
     pub import_queue: Arc<dyn Queue>,
     pub outbox_queue: Arc<dyn Queue>,
+    pub agents_queue: Arc<dyn Queue>,
+    pub campaign_queue: Arc<dyn Queue>,
     pub outbound: outbound::Client,
     pub sender: Arc<dyn Sender>,
+    pub models: Arc<dyn Models>,
 }
 
 /// The application, shared by all requests of an environment.
@@ -105,6 +109,7 @@ struct Derived {
     receipts: Vec<u8>,
     /// Makes each tenant's first secret for posts of messages.
     posts: Vec<u8>,
+    fence: Vec<u8>,
 }
 
 fn derive(secret: &[u8], purpose: &str) -> Vec<u8> {
@@ -152,6 +157,24 @@ impl App {
         &*self.parts.outbox_queue
     }
 
+    pub(crate) fn campaign_queue(&self) -> &dyn Queue {
+        &*self.parts.campaign_queue
+    }
+
+    pub(crate) fn agents_queue(&self) -> &dyn Queue {
+        &*self.parts.agents_queue
+    }
+
+    /// What answers for agents.
+    pub(crate) fn models(&self) -> &dyn Models {
+        &*self.parts.models
+    }
+
+    /// What data by strangers is fenced with in prompts.
+    pub(crate) async fn fence_key(&self) -> Result<&[u8]> {
+        Ok(&self.derived().await?.fence)
+    }
+
     /// What messages go out by.
     pub(crate) fn sender(&self) -> &dyn Sender {
         &*self.parts.sender
@@ -173,6 +196,7 @@ impl App {
                 links: LinkKey::derive(secret),
                 receipts: derive(secret, "erasure receipts"),
                 posts: derive(secret, "secrets of posted messages"),
+                fence: derive(secret, "prompts"),
             })
         };
         self.derived.get_or_try_init(make).await

@@ -1,5 +1,6 @@
 //! The use cases: what happens when. One module a context; each use case is one function that every surface calls.
 
+pub mod agents;
 mod answer;
 mod cache;
 pub mod communications;
@@ -8,6 +9,7 @@ pub mod crm;
 mod error;
 pub mod identity;
 pub mod input;
+pub mod insights;
 pub mod meetings;
 pub mod outreach;
 pub mod schedule;

@@ -82,6 +82,8 @@ ids! {
     UserId,
     LeadId,
     CampaignId,
+    /// A lead's way through a campaign.
+    CampaignRunId,
     EventId,
     ImportJobId,
     UploadId,
@@ -107,10 +109,20 @@ ids! {
     /// An address that messages are sent from, with what it takes to send.
     SendingIdentityId,
     MeetingId,
+    AgentId,
+    /// A call of an agent for a number of people.
+    AgentJobId,
+    /// A part of a job: an agent at work for up to 200 people.
+    RunId,
+    /// One person's way through a run.
+    RunContactId,
+    ApprovalId,
 }
 
+const TRACES: Uuid = Uuid::from_u128(0x6f0d_94b2_1c7e_4a3d_b85f_20e9_7d41_a6c8);
+
 /// A W3C trace id: 16 bytes, written as 32 lower-case hex digits, never all zero.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TraceId([u8; 16]);
 
 impl TraceId {
@@ -118,6 +130,19 @@ impl TraceId {
         let mut bytes: [u8; 16] = entropy();
         bytes[15] |= 1;
         Self(bytes)
+    }
+
+    /// The trace of something that is known by a name of its own, such as a lead in a campaign: whoever works on it finds the same one.
+    pub fn of(subject: impl fmt::Display) -> Self {
+        let mut bytes = Uuid::new_v5(&TRACES, subject.to_string().as_bytes()).into_bytes();
+        bytes[15] |= 1;
+        Self(bytes)
+    }
+
+    /// The bytes as a number, for spreading traces over `shards` partitions.
+    pub const fn shard(self, shards: u128) -> u128 {
+        // The last bit is set in those made here.
+        (u128::from_be_bytes(self.0) >> 1) % shards
     }
 
     /// The trace id of a W3C `traceparent` header (version 00), if it is a valid one.

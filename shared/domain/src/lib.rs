@@ -4,8 +4,10 @@
 
 pub mod actor;
 pub mod address;
+pub mod agent;
 pub mod campaign;
 pub mod communication;
+pub mod cost;
 pub mod crm;
 pub mod csv;
 pub mod date;
@@ -24,17 +26,19 @@ pub mod prompt;
 pub mod rate;
 pub mod reply;
 pub mod score;
+pub mod slo;
 pub mod text;
 pub mod time;
+pub mod trace;
 pub mod webhook;
 
 pub use actor::{Actor, ActorKind};
 pub use date::{Date, Due};
 pub use fault::{Fault, Faults, Input};
 pub use id::{
-    ActivityId, CampaignId, CommunicationId, CompanyId, CompanyMembershipId, ContactId, CustomFieldId, DealId, DeliveryId,
-    EntityId, EventId, ImportJobId, LeadId, MarketingListId, MeetingId, ProjectId, SendingIdentityId, TaskId, TraceId, UploadId,
-    UserId, WebhookId,
+    ActivityId, AgentId, AgentJobId, ApprovalId, CampaignId, CampaignRunId, CommunicationId, CompanyId, CompanyMembershipId,
+    ContactId, CustomFieldId, DealId, DeliveryId, EntityId, EventId, ImportJobId, LeadId, MarketingListId, MeetingId, ProjectId,
+    RunContactId, RunId, SendingIdentityId, TaskId, TraceId, UploadId, UserId, WebhookId,
 };
 pub use money::Micros;
 pub use time::Time;

@@ -134,7 +134,7 @@ impl<T: ToSchema> ToSchema for PatchOf<T> {
 /// references would need their targets in the document, so they are written out as well.
 fn relax(schema: &Value, parts: &Value) -> Value {
     let schema = resolve(schema, parts);
-    let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return inline(&schema, parts) };
+    let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return relax_map(inline(&schema, parts)) };
     let mut out = schema.clone();
     let required = |name: &str| schema["required"].as_array().is_some_and(|names| names.iter().any(|n| n == name));
     let relaxed = properties.iter().map(|(name, property)| {
@@ -155,6 +155,14 @@ fn relax(schema: &Value, parts: &Value) -> Value {
     out
 }
 
+/// Of a map, every entry can be cleared.
+fn relax_map(mut schema: Value) -> Value {
+    if let Some(entry) = schema.get_mut("additionalProperties").filter(|entry| entry.get("type").is_some()) {
+        *entry = nullable(entry.take());
+    }
+    schema
+}
+
 fn resolve(schema: &Value, parts: &Value) -> Value {
     let name = schema.get("$ref").and_then(Value::as_str).and_then(|r| r.rsplit('/').next());
     name.and_then(|name| parts.get(name)).map_or_else(|| schema.clone(), |target| resolve(target, parts))
@@ -163,9 +171,19 @@ fn resolve(schema: &Value, parts: &Value) -> Value {
 /// Writes out every reference below.
 fn inline(schema: &Value, parts: &Value) -> Value {
     match resolve(schema, parts) {
-        Value::Object(map) => map.iter().map(|(k, v)| (k.clone(), inline(v, parts))).collect::<serde_json::Map<_, _>>().into(),
+        Value::Object(map) => {
+            map.iter().map(|(k, v)| (k.clone(), inline_member(k, v, parts))).collect::<serde_json::Map<_, _>>().into()
+        }
         Value::Array(items) => items.iter().map(|v| inline(v, parts)).collect(),
         other => other,
+    }
+}
+
+fn inline_member(name: &str, value: &Value, parts: &Value) -> Value {
+    match (name, value.as_object().map(serde_json::Map::is_empty)) {
+        // The OpenAPI types read "anything" in this form only.
+        ("additionalProperties", Some(true)) => Value::Bool(true),
+        _ => inline(value, parts),
     }
 }
 
@@ -182,6 +200,11 @@ fn nullable(mut schema: Value) -> Value {
     match schema.get("type") {
         Some(Value::String(kind)) if schema.get("enum").is_none() => {
             schema["type"] = json!([kind, "null"]);
+            schema
+        }
+        Some(Value::Array(kinds)) if !kinds.iter().any(|kind| kind == "null") && schema.get("enum").is_none() => {
+            let kinds: Vec<Value> = kinds.iter().cloned().chain([json!("null")]).collect();
+            schema["type"] = kinds.into();
             schema
         }
         Some(Value::Array(_)) => schema,
@@ -201,6 +224,25 @@ mod tests {
         let mut faults = Faults::new();
         input::check_schema::<T>(&value, &mut faults).unwrap();
         faults.into_vec().into_iter().map(|f| format!("{} {}", f.pointer, f.detail)).collect()
+    }
+
+    #[test]
+    fn a_patch_of_anything_keeps_what_the_whole_forbids() {
+        use axle_domain::agent::AgentInput;
+        let found =
+            faults::<PatchOf<AgentInput>>(json!({"nmae": 1, "transaction_price": null, "monitoring": {"any": [1, "thing"]}}));
+        assert_eq!(found, ["/nmae is not a field of this object"]);
+    }
+
+    #[test]
+    fn a_patch_clears_parts_of_an_address() {
+        use axle_domain::crm::CompanyInput;
+        let found = faults::<PatchOf<CompanyInput>>(json!({"address": {"city": null, "street": "Oak Road", "floor": 3}}));
+        assert_eq!(found, ["/address/floor must be a string"]);
+        assert_eq!(
+            faults::<PatchOf<CompanyInput>>(json!({"address": {"": "x"}})),
+            ["/address has a field whose name is empty or too long"]
+        );
     }
 
     #[test]

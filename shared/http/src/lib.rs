@@ -20,9 +20,9 @@ pub use body::{Body, Patch, PatchOf, RawBody, no_fields};
 pub use error::ApiError;
 pub use gate::{Caller, not_supported, serve};
 pub use openapi::{document, finish};
-pub use path::{Id, IfMatch, TwoIds};
+pub use path::{Id, IfMatch, ThreeIds, TwoIds};
 pub use query::QueryReader;
-pub use reply::{Reply, numbered_answer, page_answer};
+pub use reply::{Reply, numbered_answer, page_answer, sliced_answer};
 pub use surface::Surface;
 
 /// The largest body that reaches a function: Lambda takes events of 6 MB, and a body may arrive in base64.

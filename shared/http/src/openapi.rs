@@ -33,6 +33,7 @@ pub fn finish(mut api: Value, version: &str) -> Value {
     });
     api["components"]["schemas"]["Problem"] = problem_schema();
     api["components"]["schemas"]["CrmError"] = crm_error_schema();
+    api["components"]["schemas"]["AgentsError"] = agents_error_schema();
     api["components"]["headers"] = headers();
     refuse_blanks(&mut api["components"]["schemas"]);
     let schemas = api["components"]["schemas"].clone();
@@ -79,8 +80,27 @@ fn crm_error_schema() -> Value {
     })
 }
 
+fn agents_error_schema() -> Value {
+    json!({
+        "type": "object", "description": "What is wrong, on the surface of agents.", "required": ["status", "error"],
+        "properties": {
+            "status": {"type": "string", "enum": ["error"]},
+            "error": {"type": "object", "required": ["code", "message", "details"], "properties": {
+                "code": {"type": "string", "examples": ["invalid"]}, "message": {"type": "string"},
+                "details": {"type": "array", "description": "Every fault of a 422.",
+                    "items": {"type": "object", "required": ["pointer", "detail"], "properties": {
+                        "pointer": {"type": "string", "description": "RFC 6901 JSON pointer into the body, or `?name` for a query parameter."},
+                        "detail": {"type": "string"}}}}}},
+        },
+    })
+}
+
 fn error_schema(surface: Surface) -> &'static str {
-    if surface == Surface::Crm { "#/components/schemas/CrmError" } else { "#/components/schemas/Problem" }
+    match surface {
+        Surface::Crm => "#/components/schemas/CrmError",
+        Surface::Agents => "#/components/schemas/AgentsError",
+        _ => "#/components/schemas/Problem",
+    }
 }
 
 /// The entity that every call of the CRM names. It may stand in the JSON body instead, where there is one.

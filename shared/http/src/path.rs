@@ -39,6 +39,23 @@ impl<S: Send + Sync, A: FromStr, B: FromStr> FromRequestParts<S> for TwoIds<A, B
     }
 }
 
+/// The last three ids in the path, in its order.
+#[derive(Clone, Copy, Debug)]
+pub struct ThreeIds<A, B, C>(pub A, pub B, pub C);
+
+impl<S: Send + Sync, A: FromStr, B: FromStr, C: FromStr> FromRequestParts<S> for ThreeIds<A, B, C> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let ids = ids(parts, state).await?;
+        let [.., a, b, c] = ids.as_slice() else { return Err(unreadable(parts, None)) };
+        let first = a.1.parse().map_err(|_| unreadable(parts, Some(a)))?;
+        let second = b.1.parse().map_err(|_| unreadable(parts, Some(b)))?;
+        let third = c.1.parse().map_err(|_| unreadable(parts, Some(c)))?;
+        Ok(Self(first, second, third))
+    }
+}
+
 async fn ids<S: Send + Sync>(parts: &mut Parts, state: &S) -> Result<Vec<(String, String)>, ApiError> {
     let params = RawPathParams::from_request_parts(parts, state).await;
     let params = params.map_err(|e| ApiError(Error::Malformed(e.to_string())))?;

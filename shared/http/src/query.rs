@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::fmt::Display;
 use std::str::FromStr;
 
+use axle_app::agents::Slice;
 use axle_app::{Ctx, Error, PageRequest};
 use axle_domain::Faults;
 use axle_domain::crm::{OwnerFilter, PageNumber};
@@ -32,6 +33,8 @@ impl<S: Send + Sync> FromRequestParts<S> for QueryReader {
 
 /// Default and largest page of the Outreach surface.
 const LIMIT: (usize, usize) = (20, 100);
+/// The largest `offset`.
+const MAX_OFFSET: usize = 1_000_000;
 /// Characters of a search.
 const Q_MAX: usize = 200;
 
@@ -163,6 +166,13 @@ impl QueryReader {
             (size, cap) => size.or(cap).unwrap_or(PageNumber::DEFAULT_SIZE),
         };
         PageNumber { page: page.unwrap_or(1), size }
+    }
+
+    /// `limit` and `offset`.
+    pub fn slice(&mut self) -> Slice {
+        let limit = self.number("limit", 1, LIMIT.1).unwrap_or(LIMIT.0);
+        let offset = self.number("offset", 0, MAX_OFFSET).unwrap_or(0);
+        Slice { offset, limit }
     }
 
     fn number(&mut self, name: &str, min: usize, max: usize) -> Option<usize> {

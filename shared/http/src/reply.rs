@@ -1,5 +1,6 @@
 //! Answers as HTTP responses.
 
+use axle_app::agents::Sliced;
 use axle_app::crm::Numbered;
 use axle_app::{Answer, Error, Paged, Result};
 use axum::http::{HeaderValue, StatusCode, header};
@@ -61,5 +62,21 @@ pub fn numbered_answer<T, U: Serialize>(plural: &str, found: Numbered<T>, out: i
     body.insert("page".to_owned(), found.page.page.into());
     body.insert("pageSize".to_owned(), found.page.size.into());
     body.insert("total".to_owned(), found.total.into());
+    Reply::ok(body)
+}
+
+/// `{"status": "success", "<plural>": [...], "total", "limit", "offset"}`
+///
+/// # Errors
+/// [`Error::Internal`] if an item has no JSON form.
+pub fn sliced_answer<T, U: Serialize>(plural: &str, found: Sliced<T>, out: impl Fn(T) -> U) -> Result<Reply> {
+    let items: Result<Vec<Value>, _> = found.items.into_iter().map(|item| serde_json::to_value(out(item))).collect();
+    let items = items.map_err(|e| Error::Internal(e.to_string()))?;
+    let mut body = Map::new();
+    body.insert("status".to_owned(), "success".into());
+    body.insert(plural.to_owned(), Value::Array(items));
+    body.insert("total".to_owned(), found.total.into());
+    body.insert("limit".to_owned(), found.slice.limit.into());
+    body.insert("offset".to_owned(), found.slice.offset.into());
     Reply::ok(body)
 }

@@ -53,7 +53,29 @@ where
     telemetry::init();
     let env = Env::read();
     let sender = parts::mailers(&env)?;
-    serve_app(parts::app(&env, sender)?, router).await
+    serve_app(parts::app(&env, sender, Arc::new(parts::NoModels))?, router).await
+}
+
+/// The same for a function that asks models.
+///
+/// # Errors
+/// As [`serve`].
+pub async fn serve_asking<R>(router: impl Fn(Arc<App>) -> R) -> Result<(), Error>
+where
+    R: lambda_http::tower::Service<lambda_http::Request> + Clone + Send + 'static,
+    R::Response: lambda_http::IntoResponse + Send + 'static,
+    R::Error: std::fmt::Debug + Into<Error> + Send,
+    R::Future: Send + 'static,
+{
+    telemetry::init();
+    serve_app(asking_app()?, router).await
+}
+
+/// The application of a function that asks models.
+fn asking_app() -> Result<Arc<App>, MissingVariable> {
+    let env = Env::read();
+    let models = parts::models(&env)?;
+    parts::app(&env, Arc::new(parts::NoSender), models)
 }
 
 async fn serve_app<R>(app: Arc<App>, router: impl Fn(Arc<App>) -> R) -> Result<(), Error>
@@ -89,7 +111,7 @@ fn note_source(request: &mut lambda_http::Request) {
 /// # Errors
 /// [`MissingVariable`]
 pub fn app() -> Result<Arc<App>, MissingVariable> {
-    parts::app(&Env::read(), Arc::new(parts::NoSender))
+    parts::app(&Env::read(), Arc::new(parts::NoSender), Arc::new(parts::NoModels))
 }
 
 /// Runs a worker: `handle` gets the app, the event, and the instant by which it should have ended.
@@ -119,7 +141,21 @@ where
     telemetry::init();
     let env = Env::read();
     let sender = parts::mailers(&env)?;
-    work_app(parts::app(&env, sender)?, handle).await
+    work_app(parts::app(&env, sender, Arc::new(parts::NoModels))?, handle).await
+}
+
+/// The same for a worker that asks models.
+///
+/// # Errors
+/// As [`work`].
+pub async fn work_asking<E, O, F>(handle: impl Fn(Arc<App>, E, Instant) -> F) -> Result<(), Error>
+where
+    E: DeserializeOwned + Send + 'static,
+    O: Serialize,
+    F: Future<Output = Result<O, Error>>,
+{
+    telemetry::init();
+    work_app(asking_app()?, handle).await
 }
 
 async fn work_app<E, O, F>(app: Arc<App>, handle: impl Fn(Arc<App>, E, Instant) -> F) -> Result<(), Error>

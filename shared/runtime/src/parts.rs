@@ -17,6 +17,9 @@ use axle_providers::Lazy;
 use axle_providers::mail::{
     Accepted, Account, Blame, MailSettings, Mailers, OutgoingEmail, OutgoingPost, OutgoingSms, SendError, Sender, Verification,
 };
+use axle_providers::model::{
+    BedrockAccess, ModelAnswer, ModelError, ModelErrorKind, ModelRequest, ModelRouter, ModelSettings, Models,
+};
 use axle_providers::objects::S3Objects;
 use axle_providers::outbound;
 use axle_providers::queue::{Queue, SqsQueue};
@@ -109,6 +112,42 @@ impl Sender for NoSender {
     }
 }
 
+/// Every model that agents can be given. The built-in one needs nothing; OpenAI's and Anthropic's keys are secrets that the deployment
+/// names; Bedrock is called with the function's own role.
+///
+/// # Errors
+/// [`MissingVariable`]
+pub fn models(env: &Env) -> Result<Arc<dyn Models>, MissingVariable> {
+    let network = NetworkPolicy { allow_local: env.parsed_or("AXLE_ALLOW_LOCAL_NETWORK", false)? };
+    let given = |text: String| Some(text).filter(|text| !text.is_empty());
+    let defaults = ModelSettings::default();
+    let settings = ModelSettings {
+        openai_url: given(env.optional("AXLE_OPENAI_URL")).unwrap_or(defaults.openai_url),
+        openai_key_secret: given(env.optional("AXLE_OPENAI_KEY_SECRET")),
+        anthropic_url: given(env.optional("AXLE_ANTHROPIC_URL")).unwrap_or(defaults.anthropic_url),
+        anthropic_key_secret: given(env.optional("AXLE_ANTHROPIC_KEY_SECRET")),
+        bedrock_url: given(env.optional("AXLE_BEDROCK_URL")),
+        ..ModelSettings::default()
+    };
+    let secrets = Arc::new(Secrets::aws(Lazy::later(|| async { aws_sdk_secretsmanager::Client::new(&sdk().await) })));
+    let bedrock = Lazy::later(|| async {
+        let sdk = sdk().await;
+        let (credentials, region) = (sdk.credentials_provider()?, sdk.region()?.to_string());
+        Some(BedrockAccess { credentials, region })
+    });
+    Ok(Arc::new(ModelRouter::new(settings, secrets, bedrock, Arc::new(outbound::Client::new(network)))))
+}
+
+/// For functions that ask no models.
+pub(crate) struct NoModels;
+
+#[async_trait]
+impl Models for NoModels {
+    async fn complete(&self, _: &ModelRequest, _: Duration) -> Result<ModelAnswer, ModelError> {
+        Err(ModelErrorKind::Unconfigured { provider: "axle", reason: "this function asks no models".to_owned() }.free())
+    }
+}
+
 /// The deployment's own sender address, if it has one.
 fn own_sender(env: &Env) -> Result<Option<Mailbox>, MissingVariable> {
     let text = env.optional("AXLE_SENDER_ADDRESS");
@@ -123,7 +162,7 @@ fn own_sender(env: &Env) -> Result<Option<Mailbox>, MissingVariable> {
 ///
 /// # Errors
 /// [`MissingVariable`] for a variable that is there but not readable.
-pub fn app(env: &Env, sender: Arc<dyn Sender>) -> Result<Arc<App>, MissingVariable> {
+pub fn app(env: &Env, sender: Arc<dyn Sender>, models: Arc<dyn Models>) -> Result<Arc<App>, MissingVariable> {
     // Each function is given what it uses: the reference has no table, the relay no secret.
     let table = env.optional("AXLE_TABLE");
     let schedule = Schedule::scaled(env.parsed_or("AXLE_WEBHOOK_RETRY_SCALE", 1.0)?);
@@ -153,7 +192,10 @@ pub fn app(env: &Env, sender: Arc<dyn Sender>) -> Result<Arc<App>, MissingVariab
         deliver_queue: sqs_queue(env.optional("AXLE_DELIVER_QUEUE")),
         import_queue: sqs_queue(env.optional("AXLE_IMPORT_QUEUE")),
         outbox_queue: sqs_queue(env.optional("AXLE_OUTBOX_QUEUE")),
+        agents_queue: sqs_queue(env.optional("AXLE_AGENTS_QUEUE")),
+        campaign_queue: sqs_queue(env.optional("AXLE_CAMPAIGN_QUEUE")),
         sender,
+        models,
         outbound: outbound::Client::new(network),
     }))
 }

@@ -210,7 +210,7 @@ impl Table {
         }
     }
 
-    async fn delivery_index(
+    pub(crate) async fn delivery_index(
         &self,
         entity: EntityId,
         webhook: WebhookId,

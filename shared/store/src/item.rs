@@ -40,7 +40,7 @@ pub struct Placement {
 /// A message for a queue, sent once the item that carries it is committed.
 #[derive(Clone, Debug)]
 pub struct Job {
-    /// `import`, `deliver` or `outbox`.
+    /// `import`, `deliver`, `outbox` or `agents`.
     pub queue: &'static str,
     /// JSON text.
     pub body: String,

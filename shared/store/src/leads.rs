@@ -1,7 +1,7 @@
 //! Leads, the slots that their identities take, and their campaigns.
 
 use axle_domain::lead::{IdentityKey, LeadProfile, LeadStatus, Tier};
-use axle_domain::{CampaignId, EntityId, LeadId, Time};
+use axle_domain::{CampaignId, ContactId, DealId, EntityId, LeadId, Time};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
@@ -18,6 +18,13 @@ const SHARDS: u128 = 8;
 pub struct ImportRef {
     pub job: String,
     pub row: u64,
+}
+
+/// What a prospect has become in the CRM.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Promotion {
+    pub contact_id: ContactId,
+    pub deal_id: DealId,
 }
 
 /// A lead. Kept small on purpose: a plain imported lead is one write unit and one more for the index.
@@ -37,6 +44,9 @@ pub struct LeadRecord {
     pub tier: Option<Tier>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub score: Option<u8>,
+    /// Set once it answered well, or met us.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promotion: Option<Promotion>,
     /// The text that `q` searches.
     pub q: String,
     pub created_at: Time,

@@ -5,6 +5,7 @@
 mod cursor;
 mod error;
 mod item;
+mod json_text;
 mod key;
 mod listing;
 mod meter;
@@ -13,6 +14,11 @@ mod table;
 mod tally;
 mod tx;
 
+pub mod agent_runs;
+pub mod agents;
+pub mod allowances;
+pub mod approvals;
+pub mod campaign_numbers;
 pub mod campaigns;
 pub mod communications;
 pub mod costs;
@@ -31,8 +37,12 @@ pub mod outbox_rates;
 pub mod quotas;
 pub mod rates;
 pub mod replies;
+pub mod runs;
 pub mod shared_secrets;
+pub mod slos;
+pub mod spans;
 pub mod suppressions;
+pub mod traces;
 pub mod webhooks;
 
 pub use cursor::{BadCursor, CursorKey};

@@ -210,6 +210,32 @@ impl Table {
         Ok(looked_at)
     }
 
+    /// The first items of one partition of the table, at most `limit`.
+    pub(crate) async fn first_items(&self, pk: &str, limit: usize, consistent: bool) -> Result<Vec<Item>> {
+        let (mut items, mut start) = (Vec::new(), None);
+        loop {
+            let request = self
+                .client
+                .query()
+                .table_name(&self.name)
+                .key_condition_expression("pk = :pk")
+                .expression_attribute_values(":pk", AttributeValue::S(pk.to_owned()))
+                .consistent_read(consistent)
+                .limit(i32::try_from(limit - items.len()).unwrap_or(i32::MAX))
+                .set_exclusive_start_key(start)
+                .set_return_consumed_capacity(self.capacity());
+            let out = request.send().await.map_err(sdk)?;
+            if let Some(meter) = &self.meter {
+                meter.note("Query", false, &out.consumed_capacity);
+            }
+            items.extend(out.items.unwrap_or_default());
+            match out.last_evaluated_key {
+                Some(key) if items.len() < limit => start = Some(key),
+                _ => return Ok(items),
+            }
+        }
+    }
+
     /// Everything in one partition of the table whose sort key begins with `prefix`, in key order.
     pub(crate) async fn partition(&self, pk: &str, prefix: &str, consistent: bool) -> Result<Vec<Item>> {
         let mut items = Vec::new();
@@ -237,6 +263,54 @@ impl Table {
             match out.last_evaluated_key {
                 Some(key) => start = Some(key),
                 None => return Ok(items),
+            }
+        }
+    }
+}
+
+/// A part of one partition of the table: sort keys from `from` to before `to`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stretch<'a> {
+    pub(crate) pk: &'a str,
+    pub(crate) from: &'a str,
+    pub(crate) to: &'a str,
+    pub(crate) consistent: bool,
+    pub(crate) backwards: bool,
+    /// Items that are wanted at most.
+    pub(crate) limit: usize,
+}
+
+impl Table {
+    /// The items of a stretch, in key order or the other way round.
+    pub(crate) async fn stretch(&self, stretch: Stretch<'_>) -> Result<Vec<Item>> {
+        let (mut items, mut start) = (Vec::new(), None);
+        if stretch.from >= stretch.to {
+            return Ok(items);
+        }
+        let values = [(":pk", stretch.pk), (":from", stretch.from), (":to", stretch.to)];
+        let values: HashMap<_, _> = values.map(|(name, value)| (name.to_owned(), AttributeValue::S(value.to_owned()))).into();
+        loop {
+            let request = self
+                .client
+                .query()
+                .table_name(&self.name)
+                .key_condition_expression("pk = :pk AND sk BETWEEN :from AND :to")
+                .set_expression_attribute_values(Some(values.clone()))
+                .scan_index_forward(!stretch.backwards)
+                .consistent_read(stretch.consistent)
+                // One more, in case that the first is `to` itself.
+                .limit(i32::try_from(stretch.limit.saturating_add(1)).unwrap_or(i32::MAX))
+                .set_exclusive_start_key(start)
+                .set_return_consumed_capacity(self.capacity());
+            let out = request.send().await.map_err(sdk)?;
+            if let Some(meter) = &self.meter {
+                meter.note("Query", false, &out.consumed_capacity);
+            }
+            items.extend(out.items.unwrap_or_default().into_iter().filter(|item| text(item, "sk") != Some(stretch.to)));
+            start = out.last_evaluated_key;
+            if start.is_none() || items.len() >= stretch.limit {
+                items.truncate(stretch.limit);
+                return Ok(items);
             }
         }
     }

@@ -1,6 +1,7 @@
 //! The table itself: single-item reads and writes, batch reads.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{
@@ -8,6 +9,7 @@ use aws_sdk_dynamodb::types::{
 };
 use axle_domain::Time;
 
+use crate::crm::search::{Searching, SegmentCache};
 use crate::error::{Error, Result, sdk};
 use crate::item::{Item, Record, Versioned, from_item, to_item};
 use crate::key::Key;
@@ -20,6 +22,8 @@ pub struct Table {
     pub(crate) client: Client,
     pub(crate) name: String,
     pub(crate) meter: Option<Meter>,
+    pub(crate) searching: Searching,
+    pub(crate) segments: Arc<SegmentCache>,
 }
 
 /// What became of a put that requires the item's absence.
@@ -35,7 +39,15 @@ const BATCH_GET: usize = 100;
 
 impl Table {
     pub fn new(client: Client, name: impl Into<String>) -> Self {
-        Self { client, name: name.into(), meter: None }
+        let (meter, searching, segments) = (None, Searching::default(), Arc::default());
+        Self { client, name: name.into(), meter, searching, segments }
+    }
+
+    /// The same table, with segments of another measure.
+    #[must_use]
+    pub fn searching(mut self, searching: Searching) -> Self {
+        self.searching = searching;
+        self
     }
 
     /// The same table, noting what each request costs.
@@ -73,7 +85,12 @@ impl Table {
     }
 
     pub(crate) async fn get_raw(&self, key: &Key) -> Result<Option<Item>> {
-        let request = self.client.get_item().table_name(&self.name).set_key(Some(key.attributes())).consistent_read(true);
+        self.read_raw(key, true).await
+    }
+
+    /// One item; eventually consistent at half the price.
+    pub(crate) async fn read_raw(&self, key: &Key, consistent: bool) -> Result<Option<Item>> {
+        let request = self.client.get_item().table_name(&self.name).set_key(Some(key.attributes())).consistent_read(consistent);
         let out = request.set_return_consumed_capacity(self.capacity()).send().await.map_err(sdk)?;
         if let Some(meter) = &self.meter {
             meter.note("GetItem", false, &out.consumed_capacity);

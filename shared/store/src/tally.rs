@@ -34,7 +34,18 @@ pub(crate) struct Tally {
     expires: Option<Time>,
     /// A number that the item must have, or must not have if that is 0.
     only_if: Option<(&'static str, i64)>,
+    /// When what is counted last happened.
+    stamp: Option<Time>,
 }
+
+/// When what is counted happened. A board remembers the latest.
+#[derive(Clone, Copy, Debug)]
+pub struct Stamp {
+    pub at: Time,
+}
+
+/// The attribute that has it.
+const LAST: &str = "last_at";
 
 impl Tx<'_> {
     /// Adds `deltas` to the numbers of `board`, in the shard of `subject` (the UUID of what is counted). Two write units for each
@@ -48,10 +59,19 @@ impl Tx<'_> {
         self.add(shard_key(entity, board, subject % SHARDS), deltas.iter().copied(), expires);
     }
 
+    /// The same, and the board remembers when.
+    pub(crate) fn tally_stamped(&mut self, entity: EntityId, board: &str, subject: u128, deltas: &[(&str, i64)], stamp: Stamp) {
+        let key = shard_key(entity, board, subject % SHARDS);
+        self.add(key.clone(), deltas.iter().copied(), None);
+        if let Some(tally) = self.tallies.iter_mut().find(|tally| tally.key == key) {
+            tally.stamp = tally.stamp.max(Some(stamp.at));
+        }
+    }
+
     /// Adds to the numbers of an item that has nothing else. An item can be written once in a transaction, so this waits for its end.
     pub(crate) fn add<'n>(&mut self, key: Key, deltas: impl IntoIterator<Item = (&'n str, i64)>, expires: Option<Time>) {
         let index = self.tallies.iter().position(|tally| tally.key == key).unwrap_or_else(|| {
-            self.tallies.push(Tally { key, deltas: BTreeMap::new(), expires, only_if: None });
+            self.tallies.push(Tally { key, deltas: BTreeMap::new(), expires, only_if: None, stamp: None });
             self.tallies.len() - 1
         });
         let Some(tally) = self.tallies.get_mut(index) else { return };
@@ -70,14 +90,19 @@ impl Tx<'_> {
 
     /// Makes writes of what was added up.
     pub(crate) fn write_tallies(&mut self) {
-        for Tally { key, mut deltas, expires, only_if } in std::mem::take(&mut self.tallies) {
+        for Tally { key, mut deltas, expires, only_if, stamp } in std::mem::take(&mut self.tallies) {
             deltas.retain(|_, by| *by != 0);
             if deltas.is_empty() {
                 continue;
             }
             let adds: Vec<String> = (0..deltas.len()).map(|i| format!("#n{i} :n{i}")).collect();
             let end = if expires.is_some() { ", expires_at = :expires" } else { "" };
-            let mut update = Update::new(format!("ADD {} SET #type = :type{end}", adds.join(", ")));
+            // Writers of one shard at the same moment may be milliseconds out of order; the latest of all shards is what is shown.
+            let last = if stamp.is_some() { format!(", {LAST} = :last") } else { String::new() };
+            let mut update = Update::new(format!("ADD {} SET #type = :type{end}{last}", adds.join(", ")));
+            if let Some(at) = stamp {
+                update.values.insert(":last".to_owned(), AttributeValue::S(at.to_string()));
+            }
             if let Some(at) = expires {
                 update.values.insert(":expires".to_owned(), AttributeValue::N(at.secs().to_string()));
             }
@@ -105,6 +130,16 @@ impl Table {
             add_up(&item, &mut sums);
         }
         Ok(sums)
+    }
+
+    /// The same with the latest stamp.
+    pub(crate) async fn stamped_tally(&self, entity: EntityId, board: &str) -> Result<(BTreeMap<String, i64>, Option<Time>)> {
+        let (mut sums, mut last) = (BTreeMap::new(), None);
+        for item in self.partition(&format!("E#{entity}#{}", collection(board)), "", true).await? {
+            add_up(&item, &mut sums);
+            last = last.max(crate::item::text(&item, LAST).and_then(|at| at.parse().ok()));
+        }
+        Ok((sums, last))
     }
 
     /// One number of a board, or the sum of all.

@@ -6,7 +6,8 @@ use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, CancellationReason, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update as SdkUpdate,
+    AttributeValue, CancellationReason, ConditionCheck, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
+    Update as SdkUpdate,
 };
 use axle_domain::event::Event;
 
@@ -38,6 +39,7 @@ enum Op {
     Put { item: Item, condition: Option<String>, values: Vec<(String, AttributeValue)> },
     Delete { key: Key, condition: Option<String>, names: Vec<(String, String)>, values: Vec<(String, AttributeValue)> },
     Update { key: Key, update: Update },
+    Check { key: Key, condition: String, values: Vec<(String, AttributeValue)> },
 }
 
 /// A transaction being put together. At most 100 writes (DynamoDB's limit), each to another item.
@@ -97,6 +99,16 @@ impl<'a> Tx<'a> {
         self.put(label, record, version + 1, Some(VERSION_IS), version_value(version));
     }
 
+    /// Puts a record over whatever stands there.
+    pub fn overwrite<T: Record>(&mut self, label: &'static str, record: &T) {
+        self.put(label, record, 1, None, Vec::new());
+    }
+
+    /// Whether nothing is to be written.
+    pub fn is_empty(&self) -> bool {
+        self.writes.is_empty() && self.tallies.is_empty() && self.problem.is_none()
+    }
+
     /// Puts a record where nothing stands or what stands there meets `condition`.
     pub(crate) fn put_if<T: Record>(
         &mut self,
@@ -106,6 +118,20 @@ impl<'a> Tx<'a> {
         values: Vec<(String, AttributeValue)>,
     ) {
         self.put(label, record, 1, Some(condition), values);
+    }
+
+    /// Puts a record at a version, whatever stands there.
+    pub(crate) fn put_at<T: Record>(&mut self, label: &'static str, record: &T, version: u64) {
+        self.put(label, record, version, None, Vec::new());
+    }
+
+    /// Requires that an item still is at `version`, or still absent, and leaves it alone. Two write units a KB, like a write.
+    pub(crate) fn check(&mut self, label: &'static str, key: Key, version: Option<u64>) {
+        let (condition, values) = match version {
+            Some(version) => (VERSION_IS, version_value(version)),
+            None => ("attribute_not_exists(pk)", Vec::new()),
+        };
+        self.writes.push(Write { label, op: Op::Check { key, condition: condition.to_owned(), values } });
     }
 
     /// Deletes the record that was read at `version`.
@@ -254,6 +280,11 @@ impl<'a> Tx<'a> {
                 let u = u.set_expression_attribute_names((!update.names.is_empty()).then(|| update.names.clone()));
                 let u = u.set_expression_attribute_values((!update.values.is_empty()).then(|| update.values.clone()));
                 item.update(u.return_values_on_condition_check_failure(old).build().map_err(bad)?)
+            }
+            Op::Check { key, condition, values } => {
+                let check = ConditionCheck::builder().table_name(table).set_key(Some(key.attributes()));
+                let check = check.condition_expression(condition).set_expression_attribute_values(some(values));
+                item.condition_check(check.build().map_err(bad)?)
             }
         }
         .build())

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use axle_app::identity::operator::{CreateKey, Operation, operate};
-use axle_app::{App, Config, Parts};
+use axle_app::{App, Clock, Config, Parts};
 use axle_domain::address::Email;
 use axle_domain::identity::{Plan, Scope};
 use axle_domain::mail::Mailbox;
@@ -22,11 +22,13 @@ use axle_domain::webhook::{NetworkPolicy, Schedule};
 use axle_domain::{EntityId, Time};
 use axle_providers::Lazy;
 use axle_providers::mail::Capture;
+use axle_providers::model::ScriptedModels;
 use axle_providers::objects::MemoryObjects;
 use axle_providers::outbound;
 use axle_providers::queue::MemoryQueue;
 use axle_providers::secrets::Secrets;
 use axle_providers::vault::Vault;
+use axle_store::crm::search::Searching;
 use axle_store::{Meter, Table};
 
 /// A clock that stands still until it is moved.
@@ -54,9 +56,15 @@ pub struct World {
     pub import_queue: Arc<MemoryQueue>,
     pub deliver_queue: Arc<MemoryQueue>,
     pub outbox_queue: Arc<MemoryQueue>,
+    pub agents_queue: Arc<MemoryQueue>,
+    pub campaign_queue: Arc<MemoryQueue>,
     /// What would have been sent.
     pub sent: Arc<Capture>,
+    /// What agents ask.
+    pub models: Arc<ScriptedModels>,
     pub meter: Meter,
+    config: Config,
+    secrets: Arc<Secrets>,
 }
 
 /// A tenant with a key.
@@ -66,6 +74,10 @@ pub struct Tenant {
     pub api_key: String,
     pub key_id: String,
 }
+
+/// Segments of a few records, of what is a minute old; patches are folded in soon.
+pub const FEW_ARE_MANY: Searching =
+    Searching { large: 6, shallow: 2, rows: 5, text: 1_000, round: 2, rest_secs: 60, fold: 4, look: 1, ask_again_secs: 0 };
 
 const SECRET: &str = "a secret of the tests that is long enough for every use of it";
 
@@ -97,38 +109,85 @@ impl World {
     /// A world whose messages go out by way of this capture.
     pub async fn sending(sent: Capture) -> Self {
         let config = settings();
-        Self::assemble(config.clone(), outbound::Client::new(config.network), sent).await
+        Self::assemble(config.clone(), outbound::Client::new(config.network), sent, Searching::default()).await
+    }
+
+    /// A world in which a few records are very many.
+    pub async fn searching(searching: Searching) -> Self {
+        let config = settings();
+        Self::assemble(config.clone(), outbound::Client::new(config.network), Capture::new(), searching).await
     }
 
     /// A world with its own way to the outside.
     pub async fn build(config: Config, outbound: outbound::Client) -> Self {
-        Self::assemble(config, outbound, Capture::new()).await
+        Self::assemble(config, outbound, Capture::new(), Searching::default()).await
     }
 
-    async fn assemble(config: Config, outbound: outbound::Client, sent: Capture) -> Self {
+    async fn assemble(config: Config, outbound: outbound::Client, sent: Capture, searching: Searching) -> Self {
         let (sent, table) = (Arc::new(sent), TestTable::start().await);
         // A Tuesday morning, in the middle of every rate-limit window.
         let clock = FakeClock(Arc::new(AtomicI64::new(1_795_509_030_000)));
         let secrets = Arc::new(Secrets::fixed([("key", SECRET), ("vault", SECRET)]));
         let (objects, meter) = (MemoryObjects::default(), Meter::default());
         let (import_queue, deliver_queue) = (Arc::new(MemoryQueue::default()), Arc::new(MemoryQueue::default()));
-        let outbox_queue = Arc::new(MemoryQueue::default());
-        let handle = Table::new(table.client(), TestTable::NAME).metered(meter.clone());
+        let (outbox_queue, agents_queue) = (Arc::new(MemoryQueue::default()), Arc::new(MemoryQueue::default()));
+        let models = Arc::new(ScriptedModels::new());
+        let campaign_queue = Arc::new(MemoryQueue::default());
+        let handle = Table::new(table.client(), TestTable::NAME).metered(meter.clone()).searching(searching);
         let time = clock.clone();
         let app = App::new(Parts {
-            config,
+            config: config.clone(),
             clock: Arc::new(move || time.now()),
             table: Lazy::new(move || handle.clone()),
             vault: Vault::new(Arc::clone(&secrets), "vault"),
-            secrets,
+            secrets: Arc::clone(&secrets),
             objects: Arc::new(objects.clone()),
             deliver_queue: deliver_queue.clone(),
             import_queue: import_queue.clone(),
             outbox_queue: outbox_queue.clone(),
+            agents_queue: agents_queue.clone(),
+            campaign_queue: campaign_queue.clone(),
+            models: models.clone(),
             outbound,
             sender: sent.clone(),
         });
-        Self { app, clock, table, objects, import_queue, deliver_queue, outbox_queue, sent, meter }
+        Self {
+            app,
+            clock,
+            table,
+            objects,
+            import_queue,
+            deliver_queue,
+            outbox_queue,
+            agents_queue,
+            campaign_queue,
+            sent,
+            models,
+            meter,
+            config,
+            secrets,
+        }
+    }
+
+    /// The same application in another process, with a clock of its own.
+    pub fn another_app(&self, clock: Clock) -> Arc<App> {
+        let table = Table::new(self.table.client(), TestTable::NAME);
+        App::new(Parts {
+            config: self.config.clone(),
+            clock,
+            table: Lazy::new(move || table.clone()),
+            vault: Vault::new(Arc::clone(&self.secrets), "vault"),
+            secrets: Arc::clone(&self.secrets),
+            objects: Arc::new(self.objects.clone()),
+            deliver_queue: self.deliver_queue.clone(),
+            import_queue: self.import_queue.clone(),
+            outbox_queue: self.outbox_queue.clone(),
+            agents_queue: self.agents_queue.clone(),
+            campaign_queue: self.campaign_queue.clone(),
+            models: self.models.clone(),
+            outbound: outbound::Client::new(self.config.network),
+            sender: self.sent.clone(),
+        })
     }
 
     /// A new tenant with a key of these scopes on `enterprise`, with limits that are not in the way.

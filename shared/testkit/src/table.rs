@@ -5,6 +5,7 @@ use std::sync::Mutex;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
+use base64::Engine;
 use dynoxide::Database;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -81,12 +82,26 @@ impl TestTable {
         }
     }
 
+    /// Every item as text, with what is packed in it unpacked.
+    pub fn texts(&self) -> Vec<String> {
+        let text = |item: Value| match item["packed"]["B"].as_str() {
+            Some(packed) => {
+                let packed = base64::engine::general_purpose::STANDARD.decode(packed).expect("bytes are in base64");
+                let segment = axle_store::crm::search::Segment::unpack(&packed).expect("a segment can be unpacked");
+                format!("{item} {:?}", segment.rows().collect::<Vec<_>>())
+            }
+            None => item.to_string(),
+        };
+        self.items().into_iter().map(text).collect()
+    }
+
     /// The stream's records since the last call that the relay's event source lets through: inserted events and jobs.
     pub fn new_records(&self) -> Vec<Value> {
         self.read_stream(&self.next_records, passes_filter)
     }
 
-    /// The stream's records since the last call that the aggregator's event source lets through: changes of what the dashboard counts.
+    /// The stream's records since the last call that the aggregator's event source lets through: changes of what the dashboard counts,
+    /// and wishes for segments.
     pub fn new_changes(&self) -> Vec<Value> {
         self.read_stream(&self.next_changes, is_counted)
     }
@@ -129,7 +144,9 @@ fn is_counted(record: &Value) -> bool {
     let event = record["dynamodb"]["NewImage"]["event_type"]["S"].as_str().unwrap_or_default();
     let messages = ["sent", "opened", "clicked", "replied", "bounced", "complained", "failed", "cancelled"];
     let event = event.strip_prefix("communication.").unwrap_or_default();
-    of_record || (record["eventName"] == "INSERT" && messages.contains(&event))
+    let image = &record["dynamodb"]["NewImage"];
+    let wish = image["type"]["S"] == "crm_search" && image["wish"]["S"] == "seal";
+    of_record || wish || (record["eventName"] == "INSERT" && messages.contains(&event))
 }
 
 impl Drop for TestTable {

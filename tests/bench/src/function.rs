@@ -93,6 +93,12 @@ impl Function {
         peak_of(&status).ok_or_else(|| self.fault("has no VmHWM in /proc"))
     }
 
+    /// The processor time that the process has used so far.
+    pub fn cpu_time(&self) -> Result<Duration> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        cpu_of(&stat).ok_or_else(|| self.fault("has no times in /proc"))
+    }
+
     async fn message(&mut self, limit: Duration) -> Result<Message> {
         let deadline = Instant::now() + limit;
         loop {
@@ -153,6 +159,13 @@ fn peak_of(status: &str) -> Option<u64> {
     Some(kib * 1024)
 }
 
+/// User and system time, in ticks of 10 ms (`USER_HZ` is 100 everywhere), after the name, which may have anything in it.
+fn cpu_of(stat: &str) -> Option<Duration> {
+    let fields: Vec<&str> = stat.rsplit_once(") ")?.1.split(' ').collect();
+    let ticks: u64 = fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?;
+    Some(Duration::from_millis(ticks * 10))
+}
+
 fn excerpt(body: &[u8]) -> String {
     String::from_utf8_lossy(&body[..body.len().min(500)]).into_owned()
 }
@@ -177,5 +190,12 @@ mod tests {
         let status = "Name:\tbootstrap\nVmPeak:\t   90000 kB\nVmHWM:\t    5120 kB\nVmRSS:\t 4000 kB\n";
         assert_eq!(super::peak_of(status), Some(5120 * 1024));
         assert_eq!(super::peak_of("Name:\tx\n"), None);
+    }
+
+    #[test]
+    fn reads_the_processor_time() {
+        let stat = "4711 (a ) b) S 1 4711 4711 0 -1 4194560 100 0 0 0 25 7 0 0 20 0 3 0 1000 1 1 1";
+        assert_eq!(super::cpu_of(stat), Some(std::time::Duration::from_millis(320)));
+        assert_eq!(super::cpu_of("nothing"), None);
     }
 }

@@ -79,6 +79,7 @@ async fn http(world: &World, tenant: &Tenant, scenario: &Scenario, count: usize)
         first_ms: ms(first),
         median_ms: times.median_ms(),
         p95_ms: times.p95_ms(),
+        cpu_ms: None,
         baseline_median_ms: Some(baseline_times.median_ms()),
         peak_memory_bytes: function.peak_memory()?,
     })
@@ -133,6 +134,7 @@ async fn worker(world: &World, name: &str, title: &str, mut batches: impl Iterat
         first_ms: ms(first),
         median_ms: times.median_ms(),
         p95_ms: times.p95_ms(),
+        cpu_ms: None,
         baseline_median_ms: None,
         peak_memory_bytes: function.peak_memory()?,
     })

@@ -10,7 +10,7 @@ use crate::table::{TABLE, Table};
 
 pub const BASELINE: &str = "noop";
 
-/// Timeouts as deployed: the import worker may run long, all others answer at once.
+/// Timeouts as deployed: the import worker and the aggregator's repairs may run long, all others answer at once.
 const WORKER_TIMEOUT: Duration = Duration::from_secs(300);
 const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -47,7 +47,7 @@ impl World {
             binary: self.binary(function),
             variables: self.variables(),
             log: self.logs.join(format!("{function}.log")),
-            timeout: if function == "import-worker" { WORKER_TIMEOUT } else { TIMEOUT },
+            timeout: if ["import-worker", "crm-aggregator"].contains(&function) { WORKER_TIMEOUT } else { TIMEOUT },
         }
     }
 

@@ -14,6 +14,7 @@ pub fn groups() -> Vec<(&'static str, OpenApiRouter<Arc<App>>)> {
         ("leads", leads::routes()),
         ("campaigns", campaigns::routes()),
         ("communications", communications::routes()),
+        ("agents", agents::routes()),
         ("webhooks", webhooks::routes()),
         ("crm", crm::routes()),
         ("insights", insights::routes()),

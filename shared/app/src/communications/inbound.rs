@@ -4,11 +4,14 @@
 //! that it names, else, if its tenant is known, by being from somebody to whom a message went last.
 
 use axle_domain::communication::MessageChannel;
+use axle_domain::cost::CostUnit;
 use axle_domain::event::EventType;
 use axle_domain::lead::LeadStatus;
 use axle_domain::mail::{Feedback, FeedbackKind, InboundMail, InboundPost, MessageId, Purpose, Receipt, ReceivedMail};
+use axle_domain::reply::{self, Classification};
 use axle_domain::{Actor, CommunicationId, EntityId, Faults};
 use axle_store::communications::CommunicationRecord;
+use axle_store::costs::CostPlace;
 use axle_store::replies::ReplyRecord;
 use axle_store::{CommitError, Versioned};
 use futures_util::TryStreamExt as _;
@@ -32,6 +35,8 @@ const IDS_TRIED: usize = 12;
 const TEXT_MAX: usize = 20_000;
 /// Bytes of a stored mail that are read; SES takes 40 MB, of which the text comes first.
 const RAW_MAX: usize = 10 * 1024 * 1024;
+/// A class is told from here on.
+const CONFIDENT: f64 = 0.7;
 /// Where the receipt rule stores mail.
 pub const INBOUND_PREFIX: &str = "inbound/";
 /// Name space of replies' ids (a UUIDv4 made for this purpose).
@@ -213,10 +218,14 @@ fn is_answer(record: &CommunicationRecord, mail: &InboundMail) -> bool {
     record.channel == MessageChannel::Email && (from_recipient || !to_recipient)
 }
 
-/// What a reply comes to, if that can be told; kept with it and told with its event. Judges of replies plug in here: everything that
-/// they need is in the mail, and what they answer is shown to the tenant as `classification`.
-fn classify(mail: &InboundMail) -> Option<String> {
-    mail.automatic.then(|| "automatic".to_owned())
+/// What a reply comes to, if that can be told; kept with it, told with its event, and shown as `classification`. What a program wrote is
+/// `automatic`, whatever it says; what a person wrote is left without a class rather than given a doubtful one.
+fn classify(mail: &InboundMail, text: &str) -> Option<String> {
+    if mail.automatic {
+        return Some("automatic".to_owned());
+    }
+    let Classification { class, confidence, .. } = reply::classify(&mail.subject, text);
+    (confidence >= CONFIDENT).then(|| class.as_str().to_owned())
 }
 
 fn reply_of(inbound: &Inbound, record: &CommunicationRecord, now: axle_domain::Time) -> ReplyRecord {
@@ -233,7 +242,7 @@ fn reply_of(inbound: &Inbound, record: &CommunicationRecord, now: axle_domain::T
         subject: mail.subject.clone(),
         text: text[..text.floor_char_boundary(TEXT_MAX)].to_owned(),
         automatic: mail.automatic,
-        classification: classify(mail),
+        classification: classify(mail, text),
         message_id,
         received_at: mail.received_at.min(now),
         created_at: now,
@@ -254,6 +263,9 @@ async fn record(app: &App, inbound: &Inbound, found: Versioned<CommunicationReco
         record.engagement.replies = record.engagement.replies.saturating_add(1);
         record.updated_at = now;
         tx.replace("message", &record, version);
+        let subject = reply.id.as_u128();
+        let (entity_id, campaign_id) = (record.entity_id, record.campaign_id);
+        tx.cost_unit(&CostPlace { entity_id, at: now, subject, campaign_id, agent_id: None }, CostUnit::Reply);
         status::advance(app, &mut tx, record.entity_id, record.lead_id, LeadStatus::Replied, now).await?;
         let data = json!({"class": reply.classification});
         let told = event(&record, EventType::CommunicationReplied, Actor::system("inbound"), now, data);

@@ -5,6 +5,7 @@
 
 mod actions;
 mod content;
+pub(crate) mod cost;
 mod engagement;
 mod feedback;
 mod identities;
@@ -27,6 +28,7 @@ pub(crate) use inbound::latest_to;
 pub use inbound::{INBOUND_PREFIX, Inbound, InboundAnswer, InboundOutcome, post as post_inbound, receive as receive_mail};
 pub use outbox::{OutboxHealth, OutboxStatus, Throughput, health, outbox};
 pub use queue::{Prepared, prepare, queue};
+pub(crate) use queue::{prepare_as, provider};
 pub use secrets::{SignedHeaders, post_secret, renew_inbound_secret, renew_post_secret};
 pub(crate) use suppressions::is_suppressed;
 pub use suppressions::{list as suppressions, remove as unsuppress, suppress};

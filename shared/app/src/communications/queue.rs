@@ -1,6 +1,8 @@
 //! Queueing a message. One function, whoever wants it sent.
 
 use axle_domain::communication::{CommunicationInput, CommunicationStatus, MessageChannel, next_allowed};
+use axle_domain::mail::IdentityKind;
+use axle_domain::trace::SpanId;
 use axle_domain::{CommunicationId, Faults, Input, Time};
 use axle_store::Tx;
 use axle_store::communications::{CommunicationEntry, CommunicationRecord, ContentRecord, Engagement};
@@ -17,16 +19,22 @@ use crate::outreach::leads::require_campaign;
 pub struct Prepared {
     pub record: CommunicationRecord,
     pub content: ContentRecord,
+    /// The step that it follows from; none for one that begins a trace.
+    pub parent_span: Option<SpanId>,
+    /// Who will be given it, as prices name them.
+    pub(crate) provider: &'static str,
 }
 
 impl Prepared {
-    /// Queues it with the transaction that wants it sent. At most 4 items: message, content, entry under lead or campaign, count.
+    /// Queues it with the transaction that wants it sent. At most 5 items: message, content, entry under lead or campaign, link from its
+    /// trace, count.
     pub fn put(&self, tx: &mut Tx<'_>) {
         tx.create("message", &self.record);
         tx.create("content", &self.content);
         if let Some(entry) = CommunicationEntry::of(&self.record) {
             tx.create("entry", &entry);
         }
+        tx.trace_message(&self.record, self.parent_span);
         tx.count_communication(&self.record, None);
     }
 }
@@ -36,6 +44,11 @@ impl Prepared {
 /// # Errors
 /// [`Error::Invalid`] with every fault.
 pub async fn prepare(app: &App, ctx: &Ctx, input: CommunicationInput) -> Result<Prepared> {
+    prepare_as(app, ctx, CommunicationId::new_at(ctx.now), input).await
+}
+
+/// The same for a message whose id says what it is, so that it cannot be queued twice.
+pub(crate) async fn prepare_as(app: &App, ctx: &Ctx, id: CommunicationId, input: CommunicationInput) -> Result<Prepared> {
     let mut faults = Faults::new();
     input.note_faults(&mut faults);
     input.check_time(ctx.now, &mut faults);
@@ -47,7 +60,6 @@ pub async fn prepare(app: &App, ctx: &Ctx, input: CommunicationInput) -> Result<
     }
     faults.check().map_err(Error::Invalid)?;
     let recipient = recipient.ok_or_else(|| Error::Internal("a message without a recipient".to_owned()))?;
-    let id = CommunicationId::new_at(ctx.now);
     let wanted = input.send_at.unwrap_or(ctx.now).max(ctx.now);
     let timezone = recipient.timezone;
     let record = CommunicationRecord {
@@ -89,7 +101,8 @@ pub async fn prepare(app: &App, ctx: &Ctx, input: CommunicationInput) -> Result<
     let content = content::prepare(app, &record, input).await?;
     let later = record.scheduled_send_time > ctx.now;
     let due_at = later.then_some(record.scheduled_send_time);
-    Ok(Prepared { record: CommunicationRecord { due_at, ..record }, content })
+    let provider = provider(record.channel, identity.as_ref().map(|identity| identity.kind));
+    Ok(Prepared { record: CommunicationRecord { due_at, ..record }, content, parent_span: None, provider })
 }
 
 /// Queues a message. `answer` is given it as it is stored.
@@ -109,6 +122,15 @@ pub async fn queue(
     ctx.keep(&mut tx, &answer);
     tx.commit().await?;
     Ok(answer)
+}
+
+/// Who is given a message, as prices name them.
+pub(crate) fn provider(channel: MessageChannel, identity: Option<IdentityKind>) -> &'static str {
+    match channel {
+        MessageChannel::Email => identity.unwrap_or(IdentityKind::Ses).as_str(),
+        MessageChannel::Sms => "sns",
+        MessageChannel::Webhook => "webhook",
+    }
 }
 
 fn scheduled(identity: Option<&IdentityRecord>, contact_zone: Option<&str>, wanted: Time) -> Time {

@@ -174,23 +174,3 @@ async fn shard(app: &App, entity: EntityId, after: Option<&str>, done: &mut Repa
     done.sums += table.settle(entity, n, &boards_of(app.now())).await?;
     Ok((n + 1 < TALLY_SHARDS).then(|| (n + 1).to_string()))
 }
-
-/// What an operator can ask of the function that counts.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Operation {
-    /// Makes a tenant's numbers what its records say.
-    Repair {
-        entity_id: EntityId,
-        #[serde(default)]
-        from: Option<Progress>,
-    },
-}
-
-/// Does what an operator asks.
-pub async fn operate(app: &App, operation: Operation, deadline: Instant) -> Result<Repaired> {
-    let Operation::Repair { entity_id, from } = operation;
-    let done = repair(app, entity_id, from, deadline).await?;
-    tracing::info!(%entity_id, records = done.records, sums = done.sums, "dashboard repaired");
-    Ok(done)
-}

@@ -56,7 +56,8 @@ pub async fn create(
     Err(changed_meanwhile(None))
 }
 
-fn new_deal(ctx: &Ctx, id: DealId, profile: DealProfile, place: DealPlace) -> DealRecord {
+/// A deal that is not written yet.
+pub(super) fn new_deal(ctx: &Ctx, id: DealId, profile: DealProfile, place: DealPlace) -> DealRecord {
     DealRecord {
         entity_id: ctx.entity_id,
         id,
@@ -64,6 +65,7 @@ fn new_deal(ctx: &Ctx, id: DealId, profile: DealProfile, place: DealPlace) -> De
         company_id: place.company_id,
         contact_id: place.contact_id,
         owner: place.owner,
+        prospect_id: None,
         q: profile.search_text(),
         profile,
         closed_at: None,

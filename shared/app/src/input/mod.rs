@@ -3,6 +3,7 @@
 
 mod schema;
 
+pub(crate) use schema::check_against;
 pub use schema::{NOT_AN_ID, check as check_schema, named_schema, refuse_blanks};
 
 use axle_domain::merge::merge_patch;

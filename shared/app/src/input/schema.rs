@@ -111,6 +111,19 @@ pub fn check<T: ToSchema + 'static>(body: &Value, faults: &mut Faults) -> Result
     Ok(())
 }
 
+/// Notes every place under `base` where `value` departs from a user's own schema.
+///
+/// # Errors
+/// It is no schema.
+pub(crate) fn check_against(schema: &Value, value: &Value, base: &str, faults: &mut Faults) -> Result<(), String> {
+    for error in compile(schema)?.iter_errors(value) {
+        let mut found = Vec::new();
+        explain(&error, &mut found);
+        faults.extend(found.into_iter().map(|fault| Fault::new(format!("{base}{}", fault.pointer), fault.detail)));
+    }
+    Ok(())
+}
+
 pub(super) fn escape(name: &str) -> String {
     name.replace('~', "~0").replace('/', "~1")
 }
@@ -140,6 +153,8 @@ fn explain(error: &ValidationError<'_>, out: &mut Vec<Fault>) {
             let known = FORMATS.iter().find(|known| known.name == format);
             fault(known.map_or_else(|| format!("is not a {format}"), |known| known.words.to_owned()));
         }
+        Kind::MaxProperties { limit } => fault(format!("must have at most {limit} entries")),
+        Kind::PropertyNames { .. } => fault("has a field whose name is empty or too long".to_owned()),
         Kind::MinItems { limit: 1 } => fault("must not be empty".to_owned()),
         Kind::MinItems { limit } => fault(format!("must have at least {limit} entries")),
         Kind::MaxItems { limit } => fault(format!("must have at most {limit} entries")),
@@ -149,6 +164,8 @@ fn explain(error: &ValidationError<'_>, out: &mut Vec<Fault>) {
         Kind::ExclusiveMaximum { limit } => fault(format!("must be less than {limit}")),
         Kind::Pattern { pattern } if pattern == NOT_BLANK => fault("must not be empty".to_owned()),
         Kind::Pattern { pattern } => fault(format!("does not have the form {pattern}")),
+        // What may have no fields at all.
+        Kind::FalseSchema => fault("must have no fields".to_owned()),
         Kind::UniqueItems => fault("names an entry twice".to_owned()),
         Kind::Type { kind } => fault(format!("must be {}", type_names(kind))),
         _ => fault(error.to_string()),
@@ -161,7 +178,23 @@ fn explain_choice(error: &ValidationError<'_>, branches: &[Vec<ValidationError<'
     let only_null = |branch: &&Vec<ValidationError<'static>>| {
         !(branch.len() == 1 && matches!(branch[0].kind(), Kind::Type { kind } if type_names(kind) == "null"))
     };
-    match branches.iter().filter(only_null).min_by_key(|b| b.len()) {
+    // Where the branches are told apart by a word that only one of them has, that one is meant.
+    let another = |fault: &ValidationError<'static>| matches!(fault.kind(), Kind::Enum { options } if options.as_array().is_some_and(|o| o.len() == 1));
+    let chosen = branches.iter().filter(only_null).min_by_key(|b| (b.iter().any(another), b.len()));
+    if chosen.is_some_and(|branch| branch.iter().any(another)) {
+        // None has the word: all of theirs are what it can be.
+        let faults = branches.iter().flatten().filter(|fault| another(fault));
+        let words =
+            faults.clone().filter_map(|fault| if let Kind::Enum { options } = fault.kind() { Some(list(options)) } else { None });
+        let places: std::collections::BTreeSet<String> = faults.map(|fault| fault.instance_path().as_str().to_owned()).collect();
+        if let [place] = &places.into_iter().collect::<Vec<_>>()[..] {
+            let mut words: Vec<String> = words.collect();
+            words.dedup();
+            out.push(Fault::new(place.clone(), format!("must be one of {}", words.join(", "))));
+            return;
+        }
+    }
+    match chosen {
         Some(branch) if !branch.is_empty() => branch.iter().for_each(|e| explain(e, out)),
         _ => out.push(Fault::new(error.instance_path().as_str(), error.to_string())),
     }

@@ -4,10 +4,12 @@ mod hooks;
 
 pub use hooks::{HookAnswer, HookOutcome, report, set_hook_secret};
 
+use axle_domain::cost::CostUnit;
 use axle_domain::event::{Event, EventType, Subject};
 use axle_domain::lead::LeadStatus;
 use axle_domain::meeting::{MeetingInput, MeetingSource, MeetingStatus};
 use axle_domain::{Actor, Faults, Input, MeetingId, Time};
+use axle_store::costs::CostPlace;
 use axle_store::leads::Slot;
 use axle_store::meetings::MeetingRecord;
 use axle_store::{CommitError, Tx};
@@ -77,6 +79,8 @@ pub async fn create(
 /// What follows from a meeting's being booked.
 async fn book(app: &App, tx: &mut Tx<'_>, record: &MeetingRecord, actor: Actor, now: Time) -> Result<()> {
     status::advance(app, tx, record.entity_id, record.lead_id, LeadStatus::Meeting, now).await?;
+    let (entity_id, subject, campaign_id) = (record.entity_id, record.id.uuid().as_u128(), record.campaign_id);
+    tx.cost_unit(&CostPlace { entity_id, at: now, subject, campaign_id, agent_id: None }, CostUnit::Meeting);
     let data = json!({"starts_at": record.starts_at, "ends_at": record.ends_at, "title": record.title});
     tx.emit(&event(record, EventType::MeetingBooked, actor, now, data), app.config().event_retention_days);
     Ok(())

@@ -4,9 +4,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axle_domain::EntityId;
-use axle_domain::event::Event;
+use axle_domain::event::{Event, EventType};
+use axle_domain::trace::{SpanId, name};
 use axle_domain::webhook::EndpointStatus;
 use axle_store::deliveries::DeliveryRecord;
+use axle_store::traces::TraceLink;
 use axle_store::webhooks::WebhookRecord;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::sync::OnceCell;
@@ -36,7 +38,7 @@ impl Dispatcher {
     /// Makes a delivery to each endpoint that wants the event, and answers how many want it. Doing it again makes no other
     /// deliveries: their ids follow from the event's and the endpoint's.
     ///
-    /// Costs 2 write units a delivery, and for each tenant in the batch the reading of its endpoints.
+    /// Costs 3 write units a delivery, and for each tenant in the batch the reading of its endpoints.
     ///
     /// # Errors
     /// [`Error::Unavailable`] when not all could be written; some may be.
@@ -46,7 +48,14 @@ impl Dispatcher {
         let (table, now) = (self.app.table().await, self.app.now());
         let deliveries = wanting.iter().map(|endpoint| {
             let delivery = DeliveryRecord::new(event, endpoint.id, now);
-            async move { table.put_new(&delivery).await.map(drop) }
+            let link = TraceLink::of_delivery(&delivery, cause(event));
+            async move {
+                table.put_new(&delivery).await?;
+                match link {
+                    Some(link) => table.trace_delivery(&link).await,
+                    None => Ok(()),
+                }
+            }
         });
         stream::iter(deliveries).buffer_unordered(SIDE_BY_SIDE).try_collect::<()>().await?;
         Ok(wanting.len())
@@ -63,6 +72,16 @@ impl Dispatcher {
         };
         cell.get_or_try_init(read).await.cloned()
     }
+}
+
+/// The step of its trace that an event tells of, as far as that is known.
+fn cause(event: &Event) -> Option<SpanId> {
+    let step = match event.event_type {
+        EventType::CommunicationSent | EventType::CommunicationFailed => name::SEND,
+        _ => name::QUEUE,
+    };
+    let trace = event.trace_id.filter(|_| event.subject.kind == "communication")?;
+    Some(SpanId::of(trace, step, &event.subject.id))
 }
 
 fn wants(endpoint: &WebhookRecord, event: &Event) -> bool {

@@ -119,6 +119,30 @@ async fn references_our_own_ids_and_at_last_the_senders_address_lead_to_the_mess
 }
 
 #[tokio::test]
+async fn a_reply_is_given_a_class_if_there_is_little_doubt() {
+    let s = Stage::new().await;
+    let secret = secret_of(&s, s.entity, 0).await;
+    let id = s.mail("ada@example.com").await;
+    s.settle().await;
+    for (n, (text, class)) in [
+        ("Sounds great, tell me more. Can we schedule a call?", json!({"class": "interested"})),
+        ("Sounds great, but we are too busy.", json!({})),
+        ("Blue.", json!({})),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mail = reply("ada@example.com", json!({"message_id": format!("<c{n}@example.com>"), "text": text}));
+        assert_eq!(post_as(&s, s.entity, &secret, &mail).await.unwrap(), answered(InboundOutcome::Reply, id));
+        assert_eq!(s.events().await.pop().unwrap().data, class, "{text}");
+        s.world.clock.advance_secs(1);
+    }
+    let (_, _, replies) = communications::get(s.app(), &s.ctx(), id).await.unwrap();
+    let classes: Vec<Option<&str>> = replies.iter().map(|reply| reply.classification.as_deref()).collect();
+    assert_eq!(classes, [Some("interested"), None, None]);
+}
+
+#[tokio::test]
 async fn programs_do_not_reply() {
     let s = Stage::new().await;
     let secret = secret_of(&s, s.entity, 0).await;

@@ -8,4 +8,5 @@ mod moves;
 mod office;
 mod races;
 mod reminders;
+mod search;
 mod workload;

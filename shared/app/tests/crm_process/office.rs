@@ -24,7 +24,10 @@ pub const ALL: PageNumber = PageNumber { page: 1, size: 1_000 };
 
 impl Office {
     pub async fn new() -> Self {
-        let world = World::new().await;
+        Self::of(World::new().await)
+    }
+
+    pub fn of(world: World) -> Self {
         let (entity, user) = (EntityId::new_at(world.clock.now()), UserId::new_at(world.clock.now()));
         Self { world, entity, user }
     }

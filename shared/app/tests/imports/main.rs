@@ -80,6 +80,9 @@ impl Tenant {
             deliver_queue: self.world.deliver_queue.clone(),
             import_queue: self.world.import_queue.clone(),
             outbox_queue: Arc::new(axle_providers::queue::MemoryQueue::default()),
+            campaign_queue: Arc::new(axle_providers::queue::MemoryQueue::default()),
+            agents_queue: Arc::new(axle_providers::queue::MemoryQueue::default()),
+            models: Arc::new(axle_providers::model::ScriptedModels::new()),
             sender: Arc::new(axle_providers::mail::Capture::new()),
             outbound: outbound::Client::new(NetworkPolicy::PUBLIC_ONLY),
         })

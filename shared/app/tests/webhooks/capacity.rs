@@ -28,7 +28,11 @@ async fn capacity_units_of_a_delivery() {
     s.world.meter.take();
     let dispatcher = Dispatcher::new(Arc::clone(s.app()));
     dispatcher.dispatch(&event).await.unwrap();
-    assert_eq!(s.world.meter.take_units(), (1.0, 2.0), "endpoints of a small tenant; delivery and its listing entry");
+    assert_eq!(
+        s.world.meter.take_units(),
+        (1.0, 3.0),
+        "endpoints of a small tenant; delivery, its listing entry, its place in the trace"
+    );
     dispatcher.dispatch(&event).await.unwrap();
     let (read, _) = s.world.meter.take_units();
     assert_eq!(read, 0.0, "endpoints are read once a batch");

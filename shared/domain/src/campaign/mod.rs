@@ -1,7 +1,12 @@
 //! Campaigns: whom to reach, how, with what words, and who of the agents does it.
 
+pub mod audience;
+pub mod estimate;
+pub mod metrics;
+pub mod run;
 mod spec;
 mod template;
+pub mod words;
 
 pub use spec::{
     AgentsSpec, Approval, CampaignInput, Channel, CompanySize, Icp, Messaging, SendingWindow, SequenceStep, StopOn, Track,
@@ -46,14 +51,3 @@ impl std::str::FromStr for CampaignStatus {
         found.ok_or_else(|| "must be one of draft, running, paused, completed, cancelled".to_owned())
     }
 }
-
-/// The roles of the squad that every tenant has, in the order in which they work on a lead.
-pub const BUILT_IN_SQUAD: [(&str, &str); 7] = [
-    ("researcher", "Researcher"),
-    ("enricher", "Enricher"),
-    ("scorer", "Scorer"),
-    ("copywriter", "Copywriter"),
-    ("sender", "Sender"),
-    ("reply_classifier", "Reply classifier"),
-    ("scheduler", "Scheduler"),
-];

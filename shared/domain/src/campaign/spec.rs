@@ -30,6 +30,17 @@ pub enum Channel {
     Webhook,
 }
 
+impl Channel {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Email => "email",
+            Self::Sms => "sms",
+            Self::Linkedin => "linkedin",
+            Self::Webhook => "webhook",
+        }
+    }
+}
+
 /// The ideal customer profile: empty lists match everyone.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -201,7 +212,7 @@ impl utoipa::PartialSchema for AgentName {
     fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
         use utoipa::openapi::{ObjectBuilder, SchemaFormat, schema::OneOfBuilder, schema::Type};
         let id = ObjectBuilder::new().schema_type(Type::String).format(Some(SchemaFormat::Custom("uuid".to_owned())));
-        let role = one_of(super::BUILT_IN_SQUAD.iter().map(|(role, _)| *role), "A role of the built-in squad.");
+        let role = one_of(crate::agent::AgentRole::ALL.iter().map(|role| role.as_str()), "A role of the built-in squad.");
         OneOfBuilder::new().item(role).item(id.description(Some("An agent's id."))).into()
     }
 }
@@ -355,6 +366,11 @@ impl Messaging {
 }
 
 impl SequenceStep {
+    /// Whether its message has no words of its own and is to be drafted.
+    pub fn is_drafted(&self) -> bool {
+        self.body.is_none() && self.html.is_none() && self.variants.is_empty()
+    }
+
     fn check(&self, index: usize, channels: &[Channel], faults: &mut Faults) {
         if usize::try_from(self.step) != Ok(index + 1) {
             faults.add("/step", format!("must be {}: steps are numbered from 1 in order", index + 1));

@@ -63,7 +63,12 @@ fn check_names(env: &Environment<'_>, source: &str) -> Result<(), TemplateFault>
     // Values that are not there at sample time (custom fields) are undefined here; only names that can never be right count.
     let Err(e) = env.render_str(source, context) else { return Ok(()) };
     match e.kind() {
-        ErrorKind::UnknownFilter | ErrorKind::UnknownTest | ErrorKind::UnknownFunction | ErrorKind::UnknownMethod => {
+        ErrorKind::UnknownFilter
+        | ErrorKind::UnknownTest
+        | ErrorKind::UnknownFunction
+        | ErrorKind::UnknownMethod
+        // There are no other templates to include, import or extend.
+        | ErrorKind::TemplateNotFound => {
             Err(TemplateFault {
                 line: e.line().unwrap_or(1),
                 message: e.detail().map_or_else(|| e.kind().to_string(), str::to_owned),
@@ -131,6 +136,7 @@ mod tests {
             ("x\n{{ lead.email | shout }}", 2),
             ("{% if %}", 1),
             ("{{ system.secret }}", 1),
+            ("a\n{% include 'other' %}", 2),
             ("{{ lead.company.revenue }}", 1),
         ] {
             assert_eq!(check_template(bad).map_err(|f| f.line), Err(line), "{bad}");

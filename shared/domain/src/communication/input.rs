@@ -62,14 +62,14 @@ pub struct CommunicationInput {
     pub category: Option<Category>,
     /// E-mail needs one; SMS has none.
     #[serde(default)]
-    #[schema(max_length = 500, example = "Your order")]
+    #[schema(min_length = 1, max_length = 500, example = "Your order")]
     pub subject: Option<String>,
     /// Made from `html` if only that is given.
     #[serde(default)]
-    #[schema(max_length = 200000, example = "It is on its way.")]
+    #[schema(min_length = 1, max_length = 200000, example = "It is on its way.")]
     pub text: Option<String>,
     #[serde(default)]
-    #[schema(max_length = 200000)]
+    #[schema(min_length = 1, max_length = 200000)]
     pub html: Option<String>,
     /// Now, if absent; a year ahead at most. A sending window can make it later.
     #[serde(default)]

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use super::TEXT_MAX;
 use super::custom::without_nulls;
-use super::tags::{parse_address, parse_tags};
+use super::tags::{Address, parse_address, parse_tags};
 use crate::address::{Domain, Phone, parse_url};
 use crate::lead::check_custom;
 use crate::text::{fold, text_enum};
@@ -71,9 +71,9 @@ pub struct CompanyInput {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 40, example = "+442079460123")]
     pub phone: Option<String>,
-    /// Texts by name, such as `street`, `city`, `region`, `postalCode`, `country`; up to 20.
+    /// Up to 20 parts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>, additional_properties)]
+    #[schema(value_type = Option<Address>)]
     pub address: Option<BTreeMap<String, String>>,
     /// `prospect` by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]

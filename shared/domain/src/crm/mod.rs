@@ -9,7 +9,7 @@ mod hold;
 mod marketing_list;
 mod membership;
 mod merge;
-mod names;
+pub(crate) mod names;
 mod tags;
 
 pub mod activity;

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use utoipa::openapi::schema::{AdditionalProperties, Type};
+use utoipa::openapi::{ObjectBuilder, RefOr, Schema};
+
 use crate::Faults;
 
 /// Tags that a record can have.
@@ -23,6 +26,23 @@ pub(super) fn parse_tags(tags: Vec<String>, faults: &mut Faults) -> Vec<String> 
     }
     kept
 }
+
+/// The schema of an address.
+pub struct Address;
+
+impl utoipa::PartialSchema for Address {
+    fn schema() -> RefOr<Schema> {
+        let text = |most: usize| ObjectBuilder::new().schema_type(Type::String).max_length(Some(most));
+        ObjectBuilder::new()
+            .description(Some("Texts by name, such as `street`, `city`, `region`, `postalCode`, `country`."))
+            .property_names(Some(text(MAX_NAME).min_length(Some(1)).build()))
+            .additional_properties(Some(AdditionalProperties::RefOr(text(super::TEXT_MAX).into())))
+            .max_properties(Some(MAX_PARTS))
+            .into()
+    }
+}
+
+impl utoipa::ToSchema for Address {}
 
 /// The parts of an address, without blank ones.
 pub(super) fn parse_address(address: BTreeMap<String, String>, faults: &mut Faults) -> BTreeMap<String, String> {

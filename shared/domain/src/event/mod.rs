@@ -90,6 +90,12 @@ impl Event {
     }
 
     #[must_use]
+    pub fn agent(mut self, id: impl ToString) -> Self {
+        self.agent_id = Some(id.to_string());
+        self
+    }
+
+    #[must_use]
     pub fn trace(mut self, id: TraceId) -> Self {
         self.trace_id = Some(id);
         self

@@ -84,6 +84,7 @@ event_types! {
     AgentActionPending "agent.action.pending" "agent_action" "run_id:uuid action:str hash:str expires_at:time" "An agent's action waits for approval.";
     AgentActionApproved "agent.action.approved" "agent_action" "run_id:uuid action:str hash:str" "An agent's action was approved.";
     AgentActionRejected "agent.action.rejected" "agent_action" "run_id:uuid action:str reason:str?" "An agent's action was rejected.";
+    AgentNotified "agent.notified" "agent_run" "run_id:uuid contact_id:uuid message:str" "An agent's playbook says something.";
     CompanyCreated "company.created" "company" "name:str domain:str?" "A company was created.";
     ContactCreated "contact.created" "contact" "company_id:uuid?" "A contact was created.";
     TaskCreated "task.created" "task" "title:str due_date:str? assignee_id:uuid?" "A task was created.";

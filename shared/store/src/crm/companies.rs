@@ -8,6 +8,7 @@ use axle_domain::crm::{CompanyProfile, CompanySort, CompanyStatus, Hold, OwnerFi
 use axle_domain::{CompanyId, EntityId, Time, UserId};
 use serde::{Deserialize, Serialize};
 
+use super::search::{Criteria, Kind, Newest, Order, Wanted, still_matching};
 use crate::error::Result;
 use crate::item::{Item, Placement, Record, Versioned, text};
 use crate::key::Key;
@@ -57,7 +58,7 @@ impl CompanyRecord {
 
 /// Characters of a name that decide its place in the order of names; the id decides the rest. Keeps the sort key within DynamoDB's
 /// 1,024 bytes.
-const ORDERED_BY: usize = 200;
+pub(super) const ORDERED_BY: usize = 200;
 
 /// Ends the name in its sort key, and sorts before the space of a longer one: `Acme` comes before `Acme Corp`.
 const BEFORE_SPACE: char = '\u{1f}';
@@ -129,6 +130,15 @@ impl CompanyQuery {
         filter
     }
 
+    fn criteria(&self) -> Criteria {
+        Criteria { status: self.status, owner: self.owner, q: self.q.clone() }
+    }
+
+    /// The same judgement of a record that is at hand.
+    pub fn matches(&self, company: &CompanyRecord) -> bool {
+        company.merged_into.is_none() && self.criteria().matches(Some(company.status), company.owner, &company.q)
+    }
+
     /// Whether the tally by status knows the number of matches.
     fn is_counted(&self) -> bool {
         self.owner.is_none() && self.q.is_none()
@@ -145,8 +155,14 @@ fn listing(entity: EntityId, sort: CompanySort) -> Listing {
     Listing { index: Some(index), partitions, ascending }
 }
 
+fn count_of(board: &BTreeMap<String, i64>, status: Option<CompanyStatus>) -> u64 {
+    let counted = board.iter().filter(|(name, _)| status.is_none_or(|status| status.as_str() == name.as_str()));
+    u64::try_from(counted.map(|(_, n)| n).sum::<i64>()).unwrap_or(0)
+}
+
 impl Table {
-    /// One page of companies, and how many there are on all pages. Without `owner` and `q` the total comes from the tally.
+    /// One page of companies, and how many there are on all pages. Without `owner` and `q` the total comes from the tally. What a search
+    /// finds among very many is as of about a second ago; what does not match any more is left out.
     pub async fn companies(
         &self,
         entity: EntityId,
@@ -155,10 +171,25 @@ impl Table {
         page: PageNumber,
         now: Time,
     ) -> Result<(Vec<Versioned<CompanyRecord>>, u64)> {
-        let count = if query.is_counted() { Some(self.company_count(entity, query.status).await?) } else { None };
-        let (ids, total) = self.numbered(&listing(entity, sort), &query.filter(), page, count).await?;
-        let ids: Vec<CompanyId> = ids.iter().filter_map(|id| id.parse().ok()).collect();
-        Ok((self.companies_by_id(entity, &ids, now).await?, total))
+        let order = match sort {
+            CompanySort::Name => Order::Name,
+            CompanySort::CreatedAt => Order::OldestFirst,
+            CompanySort::NewestFirst => Order::NewestFirst,
+        };
+        let (count, all) = if query.is_counted() {
+            let board = self.tally(entity, BOARD).await?;
+            (Some(count_of(&board, query.status)), count_of(&board, None))
+        } else {
+            (None, u64::MAX)
+        };
+        let (listing, filter) = (listing(entity, sort), query.filter());
+        let by_time = self::listing(entity, CompanySort::NewestFirst);
+        let wanted = Wanted { kind: Kind::Companies, criteria: query.criteria(), order, page, count, all };
+        let by_time = Newest { listing: &by_time, filter: &filter };
+        let (ids, total) = self.list_or_search(entity, &wanted, &listing, by_time, now).await?;
+        let ids: Vec<CompanyId> = ids.into_iter().map(CompanyId::from_uuid).collect();
+        let found = self.companies_by_id(entity, &ids, now).await?;
+        Ok(still_matching(found, ids.len(), (total, count), |company| query.matches(company)))
     }
 
     /// Companies by id, in this order; unknown ones are left out. Eventually consistent.
@@ -184,12 +215,6 @@ impl Table {
         let distinct: Vec<CompanyId> = ids.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
         let found = self.companies_by_id(entity, &distinct, now).await?;
         Ok(found.into_iter().map(|c| (c.value.id, c.value.merged_into.unwrap_or(c.value.id))).collect())
-    }
-
-    async fn company_count(&self, entity: EntityId, status: Option<CompanyStatus>) -> Result<u64> {
-        let board = self.tally(entity, BOARD).await?;
-        let counted = board.iter().filter(|(name, _)| status.is_none_or(|status| status.as_str() == name.as_str()));
-        Ok(u64::try_from(counted.map(|(_, n)| n).sum::<i64>()).unwrap_or(0))
     }
 
     /// The ids of every company that matches, newest first.

@@ -7,6 +7,7 @@ use axle_domain::crm::{ContactProfile, OwnerFilter, PageNumber};
 use axle_domain::{CompanyId, ContactId, EntityId, Time, UserId};
 use serde::{Deserialize, Serialize};
 
+use super::search::{Criteria, Kind, Newest, Order, Wanted, still_matching};
 use crate::error::Result;
 use crate::item::{Placement, Record, Versioned};
 use crate::key::Key;
@@ -102,14 +103,13 @@ impl ContactQuery {
         filter
     }
 
+    fn criteria(&self) -> Criteria {
+        Criteria { status: None, owner: self.owner, q: self.q.clone() }
+    }
+
     /// The same judgement of a record that is at hand.
     pub fn matches(&self, contact: &ContactRecord) -> bool {
-        let owner_ok = match self.owner {
-            None => true,
-            Some(OwnerFilter::Unassigned) => contact.owner.is_none(),
-            Some(OwnerFilter::User(user)) => contact.owner == Some(user),
-        };
-        owner_ok && self.q.as_deref().is_none_or(|q| contact.q.contains(q))
+        self.criteria().matches(None, contact.owner, &contact.q)
     }
 
     /// Whether it lets everything through.
@@ -124,7 +124,8 @@ fn listing(entity: EntityId) -> Listing {
 }
 
 impl Table {
-    /// One page of contacts, newest first, and how many there are on all pages.
+    /// One page of contacts, newest first, and how many there are on all pages. What a search finds among very many is as of about a
+    /// second ago; who does not match any more is left out.
     pub async fn contacts(
         &self,
         entity: EntityId,
@@ -138,9 +139,14 @@ impl Table {
         } else {
             None
         };
-        let (ids, total) = self.numbered(&listing(entity), &query.filter(), page, count).await?;
-        let ids: Vec<ContactId> = ids.iter().filter_map(|id| id.parse().ok()).collect();
-        Ok((self.contacts_by_id(entity, &ids, now).await?, total))
+        let (listing, filter, order) = (listing(entity), query.filter(), Order::NewestFirst);
+        let all = count.unwrap_or(u64::MAX);
+        let wanted = Wanted { kind: Kind::Contacts, criteria: query.criteria(), order, page, count, all };
+        let newest = Newest { listing: &listing, filter: &filter };
+        let (ids, total) = self.list_or_search(entity, &wanted, &listing, newest, now).await?;
+        let ids: Vec<ContactId> = ids.into_iter().map(ContactId::from_uuid).collect();
+        let found = self.contacts_by_id(entity, &ids, now).await?;
+        Ok(still_matching(found, ids.len(), (total, count), |contact| contact.merged_into.is_none() && query.matches(contact)))
     }
 
     /// Contacts by id, in this order; unknown ones are left out. Eventually consistent.

@@ -162,6 +162,19 @@ struct Images {
     old: Option<serde_dynamo::Item>,
 }
 
+impl StreamChange {
+    /// The record before and after the change.
+    pub(super) fn before_and_after(&self) -> (Option<Item>, Option<Item>) {
+        (self.dynamodb.old.clone().map(Into::into), self.dynamodb.new.clone().map(Into::into))
+    }
+
+    /// The type of what changed.
+    pub(super) fn kind(&self) -> Option<String> {
+        let item: Item = self.dynamodb.new.clone().or_else(|| self.dynamodb.old.clone())?.into();
+        text(&item, "type").map(str::to_owned)
+    }
+}
+
 /// What a new event of a message puts into the timeline of a deal, if it stands in one. The entry's id is the event's, so the same
 /// event makes the same entry.
 ///

@@ -3,7 +3,7 @@
 use axle_domain::crm::deal::{DealPlace, DealProfile};
 use axle_domain::crm::stage::Stage;
 use axle_domain::crm::{OwnerFilter, PageNumber};
-use axle_domain::{CompanyId, ContactId, DealId, EntityId, TaskId, Time, UserId};
+use axle_domain::{CompanyId, ContactId, DealId, EntityId, LeadId, TaskId, Time, UserId};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
@@ -31,6 +31,9 @@ pub struct DealRecord {
     pub contact_id: Option<ContactId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<UserId>,
+    /// The prospect that it was opened for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prospect_id: Option<LeadId>,
     pub profile: DealProfile,
     /// The text that `q` searches.
     pub q: String,

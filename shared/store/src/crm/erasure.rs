@@ -26,6 +26,9 @@ pub struct ErasureRecord {
     /// The other contacts that they were.
     #[serde(default)]
     pub absorbed: Vec<ContactId>,
+    /// When each of these contacts was created: their place in lists.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub created: BTreeMap<ContactId, Time>,
     /// What to look for: sealed, and gone once it is done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub person: Option<String>,

@@ -11,5 +11,6 @@ pub mod marketing_lists;
 pub mod memberships;
 mod numbered;
 pub mod numbers;
+pub mod search;
 pub mod tasks;
 pub mod timeline;

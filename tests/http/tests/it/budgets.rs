@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use axle_app::communications::send::{Limits as SendLimits, Outbox};
 use axle_app::communications::{Noted, feedback};
+use axle_app::outreach::campaigns;
 use axle_app::outreach::imports::work;
 use axle_app::webhooks::{DeliverJob, Deliverer, Dispatcher, Limits};
 use axle_domain::TraceId;
@@ -22,7 +23,7 @@ use serde_json::{Map, Value, json};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use crate::coverage::{body_for, is_public, is_refusal, named, operations};
-use crate::support::Api;
+use crate::support::{Api, id};
 
 mod own;
 
@@ -272,14 +273,7 @@ async fn message() -> Spent {
     let mut last = Spent::new();
     // The second of an hour finds the hour's numbers there.
     for n in 0..2 {
-        let mail = json!({"channel": "email", "to": format!("ada{n}@example.com"), "subject": "Hello", "text": "How are you?"});
-        api.post("/communications", mail).await;
-        let job = api.world.table.new_records().iter().flat_map(jobs_of).next().unwrap();
-        api.world.meter.take();
-        let outbox = Outbox::new(Arc::clone(&api.world.app), SendLimits::default());
-        outbox.send(&serde_json::from_value(job).unwrap()).await.unwrap();
-        assert_eq!(api.world.sent.emails().len(), n + 1);
-        last = spent(&api);
+        last = message_of(&api, n).await;
     }
     last
 }
@@ -305,6 +299,18 @@ async fn reported(report: Value) -> Spent {
     spent(&api)
 }
 
+/// Sends a message that no lead and no campaign has; answers what that spends.
+async fn message_of(api: &Api, n: usize) -> Spent {
+    let mail = json!({"channel": "email", "to": format!("ada{n}@example.com"), "subject": "Hello", "text": "How are you?"});
+    api.post("/communications", mail).await;
+    let job = api.world.table.new_records().iter().flat_map(jobs_of).next().unwrap();
+    api.world.meter.take();
+    let outbox = Outbox::new(Arc::clone(&api.world.app), SendLimits::default());
+    outbox.send(&serde_json::from_value(job).unwrap()).await.unwrap();
+    assert_eq!(api.world.sent.emails().len(), n + 1);
+    spent(api)
+}
+
 /// Counts a new deal for the dashboard; answers what that spends.
 async fn change() -> Spent {
     let api = Api::new().await;
@@ -321,6 +327,63 @@ async fn change() -> Spent {
     last
 }
 
+/// Takes somebody through a playbook of one step; answers what that spends.
+async fn agent_step() -> Spent {
+    let api = Api::new().await;
+    let mut last = Spent::new();
+    let steps = json!([{"id": "tell", "action": "notify", "params": {"message": "now"}}]);
+    let agent = api.post("/v1/agents", json!({"name": "Own", "playbook": {"steps": steps}})).await.json();
+    let path = format!("/v1/agents/{}/trigger", agent["agent"]["id"].as_str().unwrap());
+    for n in 0..2 {
+        let lead = api.post("/leads", json!({"email": format!("ada{n}@example.com")})).await.json();
+        api.world.table.new_records();
+        api.post(&path, json!({"contact_ids": [lead["id"]]})).await;
+        // The plan, then the person.
+        for _ in 0..2 {
+            let job = api.world.table.new_records().iter().flat_map(jobs_of).next().unwrap();
+            api.world.meter.take();
+            let deadline = Instant::now() + Duration::from_secs(60);
+            axle_app::agents::work::work(&api.world.app, &serde_json::from_value(job).unwrap(), deadline).await.unwrap();
+        }
+        last = spent(&api);
+    }
+    last
+}
+
+/// What a campaign's runner does for one lead: lets it in, brings it to its first message, and counts an event of it.
+async fn campaign() -> [Spent; 3] {
+    let api = Api::new().await;
+    let step = json!({"step": 1, "channel": "email", "subject": "Hello", "body": "How are you?"});
+    let draft = json!({"name": "x", "channels": ["email"], "messaging": {"sequence": [step]}});
+    let id = id(&api.post("/campaigns", draft).await);
+    let lead = api.post("/leads", json!({"email": "ada@example.com"})).await.json();
+    api.post(&format!("/campaigns/{id}/leads"), json!({"lead_ids": [lead["id"]]})).await;
+    let launched = api.post(&format!("/campaigns/{id}/launch"), json!({"budget_limit": 10, "daily_send_limit": 1000})).await;
+    assert_eq!(launched.status, 202, "{}", launched.text);
+    let (app, deadline) = (&api.world.app, Instant::now() + Duration::from_secs(60));
+    let job = api.world.table.new_records().iter().flat_map(jobs_of).next_back().unwrap();
+    api.world.meter.take();
+    campaigns::work(app, serde_json::from_value(job).unwrap(), deadline).await.unwrap();
+    let (read, write) = api.world.meter.take_units();
+    let jobs: Vec<Value> = api.world.table.new_records().iter().flat_map(jobs_of).collect();
+    let let_in = Spent::from([("read", read), ("write", write), ("events", 0.0), ("jobs", jobs.len() as f64)]);
+    let run: campaigns::RunJob = serde_json::from_value(jobs[0].clone()).unwrap();
+    campaigns::advance(app, &run).await.unwrap();
+    let queued = spent(&api);
+    let message = api.get(&format!("/campaigns/{id}/leads")).await.json()["leads"][0]["messages"][0]["communication_id"].clone();
+    let subject = axle_domain::event::Subject::new("communication", message.as_str().unwrap());
+    let mut opened = axle_domain::event::sample::sample(
+        axle_domain::event::EventType::CommunicationOpened,
+        api.me.entity_id,
+        api.world.clock.now(),
+    );
+    opened.subject = subject;
+    let opened = opened.campaign(Some(id.parse().unwrap())).lead(serde_json::from_value(lead["id"].clone()).unwrap());
+    spent(&api);
+    campaigns::hear(app, &opened).await.unwrap();
+    [let_in, queued, spent(&api)]
+}
+
 /// A minute of the scheduler, with a reminder to give or without.
 async fn minute(reminder: bool) -> Spent {
     let api = Api::new().await;
@@ -332,6 +395,18 @@ async fn minute(reminder: bool) -> Spent {
     spent(&api);
     let swept = axle_app::schedule::sweep(&api.world.app, Instant::now() + Duration::from_secs(30)).await.unwrap();
     assert_eq!(swept.sent, u64::from(reminder));
+    spent(&api)
+}
+
+/// A minute of the scheduler with a service level to judge, of an hour's messages.
+async fn judgement() -> Spent {
+    let api = Api::new().await;
+    message_of(&api, 0).await;
+    let promise = json!({"objective": "delivery_failure_rate", "threshold": 0.05, "window_minutes": 60});
+    assert_eq!(api.send("PUT", "/slos/delivery", Some(promise)).await.status, 201);
+    spent(&api);
+    let swept = axle_app::schedule::sweep(&api.world.app, Instant::now() + Duration::from_secs(30)).await.unwrap();
+    assert_eq!(swept.sent, 1);
     spent(&api)
 }
 
@@ -350,9 +425,15 @@ async fn every_step_of_a_worker_keeps_its_budget() {
     let bounce =
         json!({"bounceType": "Permanent", "bouncedRecipients": [{"emailAddress": "ada@example.com"}], "feedbackId": "f-1"});
     measured.insert("recordBounce", reported(json!({"bounce": bounce})).await);
+    measured.insert("agentStep", agent_step().await);
     measured.insert("countChange", change().await);
+    let [let_in, queued, heard] = campaign().await;
+    measured.insert("enrolLead", let_in);
+    measured.insert("runLead", queued);
+    measured.insert("hearEvent", heard);
     measured.insert("sweep", minute(false).await);
     measured.insert("sweepReminder", minute(true).await);
+    measured.insert("sweepServiceLevel", judgement().await);
     // It reads the stream and writes nothing to the table.
     measured.insert("relayEvent", Spent::from([("read", 0.0), ("write", 0.0), ("events", 0.0), ("jobs", 0.0)]));
     compare("workers", &measured.into_iter().map(|(name, spent)| (name.to_owned(), spent)).collect());

@@ -43,8 +43,12 @@ const NOTHING: &str = "01939b1e-0d4c-7cc1-8a6f-2f5d0b1c9a77";
 
 /// The path with ids of the right form that name nothing.
 fn with_some_id(path: &str) -> String {
-    let path = path.replace("{address}", "ada@example.com").replace("{provider}", "calcom");
-    let id = if path.starts_with("/api-keys") { "7Gk2mQ9xTb4L" } else { NOTHING };
+    let path = path.replace("{address}", "ada@example.com").replace("{provider}", "calcom").replace("{actionIndex}", "0");
+    let id = match path.as_str() {
+        keys if keys.starts_with("/api-keys") => "7Gk2mQ9xTb4L",
+        traces if traces.starts_with("/traces") => "4bf92f3577b34da6a3ce929d0e0e4736",
+        _ => NOTHING,
+    };
     let parts = path.split('/').map(|part| if part.starts_with('{') { id } else { part });
     parts.collect::<Vec<_>>().join("/")
 }
@@ -95,7 +99,7 @@ async fn without_a_credential_401() {
             let answer = axle_testkit::call(&api.router, axle_testkit::request(&method, &path, key, Some(json!({})))).await;
             assert_eq!(answer.status, 401, "{method} {path} {}", answer.text);
             assert_eq!(answer.header("www-authenticate"), Some("Bearer realm=\"axle\""));
-            let problem = if is_crm(&path) { "application/json" } else { "application/problem+json" };
+            let problem = if is_crm(&path) || path.starts_with("/v1/") { "application/json" } else { "application/problem+json" };
             assert_eq!(answer.header("content-type"), Some(problem));
             assert!(answer.header("x-request-id").is_some() && answer.header("x-ratelimit-limit").is_none());
         }
@@ -112,23 +116,47 @@ async fn without_the_scope_403_naming_it() {
         let path = with_some_id(&path);
         let answer = api.send_as(&key.api_key, &method, &path, Some(json!({}))).await;
         assert_eq!(answer.status, 403, "{method} {path} {}", answer.text);
-        let text = &answer.json()[if is_crm(&path) { "error" } else { "detail" }];
+        let body = answer.json();
+        let text = if path.starts_with("/v1/") {
+            &body["error"]["message"]
+        } else {
+            &body[if is_crm(&path) { "error" } else { "detail" }]
+        };
         assert!(text.as_str().unwrap().contains(scope.as_str()), "{}", answer.text);
         assert!(answer.header("x-ratelimit-remaining").is_some());
     }
 }
 
+/// A new lead of this tenant.
+pub async fn some_lead(api: &Api) -> String {
+    let n = axle_domain::id::entropy::<4>().map(|b| format!("{b:02x}")).concat();
+    id(&api.post("/leads", json!({"email": format!("{n}@example.com")})).await)
+}
+
 /// A real thing of this tenant for each path with an id.
 pub async fn own_id(api: &Api, path: &str) -> String {
-    let campaign = json!({"name": "x", "channels": ["email"]});
+    let step = json!({"step": 1, "channel": "email", "subject": "Hello", "body": "How are you?"});
+    let campaign = json!({"name": "x", "channels": ["email"], "messaging": {"sequence": [step]}});
     if path.starts_with("/campaigns/") {
-        id(&api.post("/campaigns", campaign).await)
+        let made = id(&api.post("/campaigns", campaign).await);
+        let (_, what) = path.rsplit_once('/').unwrap();
+        if matches!(what, "launch" | "pause" | "resume") {
+            let lead = some_lead(api).await;
+            let attached = api.post(&format!("/campaigns/{made}/leads"), json!({"lead_ids": [lead]})).await;
+            assert_eq!(attached.status, 200, "{}", attached.text);
+        }
+        if matches!(what, "pause" | "resume") {
+            assert_eq!(api.post(&format!("/campaigns/{made}/launch"), json!({})).await.status, 202);
+        }
+        if what == "resume" {
+            assert_eq!(api.post(&format!("/campaigns/{made}/pause"), json!({})).await.status, 200);
+        }
+        made
     } else if path.starts_with("/leads/import/") {
         let import = api.post("/leads/import", json!({"csv": "email\na@example.com\n"})).await;
         import.json()["import_job_id"].as_str().expect(&import.text).to_owned()
     } else if path.starts_with("/leads/") {
-        let n = axle_domain::id::entropy::<4>().map(|b| format!("{b:02x}")).concat();
-        id(&api.post("/leads", json!({"email": format!("{n}@example.com")})).await)
+        some_lead(api).await
     } else if path.starts_with("/api-keys/") {
         id(&api.post("/api-keys", json!({"name": "k", "scopes": ["leads:read"]})).await)
     } else if path.starts_with("/webhooks/") {
@@ -138,6 +166,13 @@ pub async fn own_id(api: &Api, path: &str) -> String {
         id(&api.post("/communications/identities", json!({"kind": "smtp", "from": "a@example.com", "credentials": smtp})).await)
     } else if path.starts_with("/communications/") {
         id(&api.post("/communications", json!({"channel": "sms", "to": "+14155550123", "text": "hi"})).await)
+    } else if path.starts_with("/traces/") {
+        api.post("/communications", json!({"channel": "sms", "to": "+14155550123", "text": "hi"})).await;
+        let traces = api.get("/traces?limit=1").await;
+        traces.json()["traces"][0]["trace_id"].as_str().expect(&traces.text).to_owned()
+    } else if path.starts_with("/agents/") || path.starts_with("/v1/agents/") {
+        let made = api.post("/v1/agents", json!({"name": "Outreach", "playbook_template": "cold_outreach"})).await;
+        made.json()["agent"]["id"].as_str().expect(&made.text).to_owned()
     } else if path.starts_with("/entities/") {
         api.me.entity_id.to_string()
     } else {
@@ -153,6 +188,10 @@ pub fn body_for(method: &str, path: &str) -> Option<Value> {
         ("PUT", p) if p.contains("enrichment-providers") => {
             Some(json!({"url": "http://127.0.0.1:9/{domain}", "mapping": {"company.name": "$.name"}}))
         }
+        ("PUT", p) if p.starts_with("/slos/") => {
+            Some(json!({"objective": "delivery_failure_rate", "threshold": 0.05, "window_minutes": 60}))
+        }
+        ("POST", p) if p.ends_with("/execute") => Some(json!({"input": {}})),
         ("POST" | "PATCH" | "PUT", _) => Some(json!({})),
         _ => None,
     }
@@ -173,10 +212,14 @@ async fn another_tenants_id_is_404_and_nothing_changes() {
         // What can be read under the same path must read the same afterwards.
         let read = async || api.get(&own).await.status.is_success().then_some(api.get(&own).await.text);
         let before = read().await;
-        let answer = api.send_as(&stranger.api_key, &method, &own, body_for(&method, &path)).await;
+        let mut body = body_for(&method, &path);
+        if (method.as_str(), path.as_str()) == ("POST", "/campaigns/{id}/leads") {
+            body = Some(json!({"lead_ids": [some_lead(&api).await]}));
+        }
+        let answer = api.send_as(&stranger.api_key, &method, &own, body.clone()).await;
         assert_eq!(answer.status, 404, "{method} {path} {}", answer.text);
         assert_eq!(read().await, before, "{method} {path} changed something");
-        let mine = api.send(&method, &own, body_for(&method, &path)).await;
+        let mine = api.send(&method, &own, body).await;
         assert!(mine.status.is_success() || mine.status == 303, "{method} {path} fails for its owner: {}", mine.text);
         let malformed = api.send(&method, &path.replace("{id}", "nonsense"), body_for(&method, &path)).await;
         assert_eq!(malformed.status, 404, "{method} {path}");

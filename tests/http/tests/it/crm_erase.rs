@@ -9,8 +9,10 @@ use axle_domain::communication::CommunicationStatus;
 use axle_domain::event::{EventType, sample::sample};
 use axle_domain::text::fold;
 use axle_store::communications::CommunicationRecord;
+use axle_store::crm::search::Searching;
 use axle_store::deliveries::{AttemptRecord, DeliveryRecord};
 use axle_store::replies::ReplyRecord;
+use axle_testkit::{FEW_ARE_MANY, World};
 use serde_json::{Value, json};
 
 use crate::coverage::named;
@@ -18,12 +20,18 @@ use crate::support::{Crm, id};
 
 const EMAIL: &str = "zebulon.quuxworth@engines.example";
 
-/// Does the jobs that followed from what was written: imports and messages.
+/// Does the jobs that followed from what was written: imports, messages and runs of agents.
 async fn work(crm: &Crm) {
+    while work_once(crm).await {}
+}
+
+/// Does the jobs of what was written since the last look; whether there were any.
+async fn work_once(crm: &Crm) -> bool {
     let world = &crm.api.world;
+    let mut any = false;
     for record in world.table.new_records() {
         let image = &record["dynamodb"]["NewImage"];
-        let body = || serde_json::from_str(image["job_body"]["S"].as_str().unwrap()).unwrap();
+        let body = || serde_json::from_str::<Value>(image["job_body"]["S"].as_str().unwrap()).unwrap();
         match image["job"]["S"].as_str() {
             Some("import") => {
                 let deadline = Instant::now() + Duration::from_secs(30);
@@ -34,9 +42,19 @@ async fn work(crm: &Crm) {
                 let job = serde_json::from_value(body()).unwrap();
                 Outbox::new(Arc::clone(&world.app), Limits::default()).send(&job).await.unwrap();
             }
-            _ => {}
+            Some("agents") => {
+                let messages = if let Value::Array(all) = body() { all } else { vec![body()] };
+                for message in messages {
+                    let (message, deadline) =
+                        (serde_json::from_value(message).unwrap(), Instant::now() + Duration::from_secs(30));
+                    axle_app::agents::work::work(&world.app, &message, deadline).await.unwrap();
+                }
+            }
+            _ => continue,
         }
+        any = true;
     }
+    any
 }
 
 /// Where a person with this name and these digits in their number still is.
@@ -46,12 +64,11 @@ fn traces(crm: &Crm, words: &[&str], digits: &str) -> Vec<String> {
         let plain: String = text.chars().filter(|c| !" -().+/".contains(*c)).collect();
         words.iter().any(|word| folded.contains(&fold(word))) || plain.contains(digits)
     };
-    let items = crm.api.world.table.items().into_iter().map(|item| item.to_string());
     let objects = crm.api.world.objects.keys().into_iter().map(|key| {
         let body = crm.api.world.objects.get(&key).unwrap().1;
         format!("{key}: {}", String::from_utf8_lossy(&body))
     });
-    items.chain(objects).filter(|text| about(text)).collect()
+    crm.api.world.table.texts().into_iter().chain(objects).filter(|text| about(text)).collect()
 }
 
 async fn erase(crm: &Crm, contact: &str) -> (u16, Value) {
@@ -140,6 +157,42 @@ async fn zebulon(crm: &Crm) -> [String; 3] {
     let known = json!({"address": "+44 20 7946 0999", "reason": "Quuxworth asked"});
     assert_eq!(crm.api.post("/communications/suppressions", known).await.status, 201);
 
+    // An agent that writes to them at once, and one that asks first; for the lead that they are, and the contact.
+    world.models.answer(|request| match request.builtin.name() {
+        "draft_message" => Ok(json!({"subject": "Dear Zébulon", "body": format!("Hello Zébulon Quuxworth <{EMAIL}>")})),
+        _ => Ok(json!({"note": "Zébulon Quuxworth"})),
+    });
+    let steps = json!([
+        {"id": "ask", "action": "model", "params": {"prompt": "Who?", "output_schema": {"type": "object"}}},
+        {"id": "tell", "action": "notify", "params": {"message": "{{ contact.name }} <{{ contact.email }}>"}},
+        {"id": "draft", "action": "draft_message", "params": {"channel": "email", "instructions": "x"}},
+        {"id": "call", "action": "create_task", "params": {"title": "Call {{ contact.name }}"}},
+        {"id": "send", "action": "send_message", "requires_approval": true, "params": {"channel": "email", "from_step": "draft"}},
+        {"id": "fail", "action": "notify", "params": {"message": "{{ contact.nothing }}"}},
+    ]);
+    let agent =
+        json!({"name": "Outreach", "llm_config": {"provider": "openai", "model": "gpt-4o"}, "playbook": {"steps": steps}});
+    let agent = crm.api.post("/v1/agents", agent).await.json()["agent"]["id"].as_str().unwrap().to_owned();
+    let told = json!({"contact_ids": [lead, contact], "input": {"note": "for Zébulon, see zeb@quuxworth.example"}});
+    assert_eq!(crm.api.post(&format!("/v1/agents/{agent}/trigger"), told.clone()).await.status, 200);
+    work(crm).await;
+    let asked = crm.api.get("/v1/approvals").await.json()["approvals"].as_array().unwrap().clone();
+    assert_eq!(asked.len(), 2);
+    for asked in asked {
+        let path = |name: &str| asked[name].as_str().unwrap().to_owned();
+        let action = format!("/v1/agents/runs/{}/contacts/{}/actions/4", path("run_id"), path("contact_id"));
+        assert_eq!(crm.api.post(&format!("{action}/approve"), json!({})).await.status, 200);
+    }
+    work(crm).await;
+    // Another call of it is still waiting for a word.
+    assert_eq!(crm.api.post(&format!("/v1/agents/{agent}/trigger"), told).await.status, 200);
+    work(crm).await;
+    let draft = json!({"input": {"lead_id": lead, "tone": "as to Quuxworth"}});
+    let squad = crm.api.pages("/agents", "agents").await;
+    let copywriter = squad.iter().find(|agent| agent["role"] == "copywriter").unwrap()["id"].as_str().unwrap().to_owned();
+    let key = [("idempotency-key", "draft-for-zebulon")];
+    assert_eq!(crm.api.post_with(&format!("/agents/{copywriter}/execute"), draft, &key).await.status, 200);
+
     let webhook = id(&crm.api.post("/webhooks", json!({"url": "http://127.0.0.1:9/hook"})).await).parse().unwrap();
     let mut delivery = DeliveryRecord::new(&sample(EventType::LeadCreated, entity, world.app.now()), webhook, world.app.now());
     let excerpt = Some(format!("{{\"got\":\"Quuxworth <{EMAIL}>\"}}"));
@@ -159,22 +212,53 @@ const DIGITS: &str = "2079460999";
 
 #[tokio::test]
 async fn nothing_of_a_person_is_left() {
-    let crm = Crm::new().await;
+    // Two contacts are so many here that searches go through segments.
+    let many = Searching { large: 1, rows: 1, ..FEW_ARE_MANY };
+    let crm = Crm::of(World::searching(many).await).await;
     let other = json!({"firstName": "Ada", "email": "ada@engines.example", "phone": "+442079460998"});
     let other = crm.made("/contacts", other).await;
     let [contact, twin, message] = zebulon(&crm).await;
-    assert!(traces(&crm, &WORDS, DIGITS).len() > 30, "there is something to erase");
+    crm.api.world.clock.advance_secs(120);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    axle_app::crm::search::reindex(&crm.api.world.app, crm.api.me.entity_id, None, deadline).await.unwrap();
+    let left = traces(&crm, &WORDS, DIGITS);
+    assert!(left.len() > 30 && left.iter().any(|text| text.contains("crm_rows")), "there is something to erase");
 
     let (status, receipt) = erase(&crm, &twin).await;
     assert_eq!((status, &receipt["status"], &receipt["contactId"]), (200, &json!("completed"), &json!(contact)), "{receipt}");
     let left = traces(&crm, &WORDS, DIGITS);
     assert!(left.is_empty(), "{}", left.join("\n\n"));
-    for place in ["contacts", "memberships", "leads", "deals", "activities", "tasks", "messages", "events", "answers", "files"] {
+    for place in [
+        "contacts",
+        "memberships",
+        "leads",
+        "agentRuns",
+        "traces",
+        "deals",
+        "activities",
+        "tasks",
+        "messages",
+        "events",
+        "answers",
+        "files",
+        "searches",
+    ] {
         assert!(receipt["removed"][place].as_u64() > Some(0), "{place}: {receipt}");
     }
     assert_eq!((&receipt["removed"]["contacts"], &receipt["removed"]["webhookDeliveries"]), (&json!(2), &json!(1)));
     assert_eq!(receipt["signature"].as_str().unwrap().len(), 64);
 
+    // Nobody is asked about them any more, the runs have ended without them, and what they cost is still known.
+    assert_eq!(crm.api.get("/v1/approvals").await.json()["total"], 0);
+    let agents = crm.api.get("/v1/agents?limit=1").await.json()["agents"][0]["id"].as_str().unwrap().to_owned();
+    let runs = crm.api.get(&format!("/v1/agents/{agents}/runs")).await.json()["runs"].as_array().unwrap().clone();
+    let mut seen: Vec<_> = runs.iter().map(|run| (run["status"].as_str().unwrap(), run["cost"] != json!("0"))).collect();
+    seen.sort_unstable();
+    assert_eq!(seen, [("completed", true), ("failed", true)]);
+    for run in &runs {
+        let run = crm.api.get(&format!("/v1/agents/runs/{}", run["id"].as_str().unwrap())).await.json();
+        assert_eq!(run["run"]["contacts"], json!([]), "{run}");
+    }
     // It can be asked for again, by either id.
     for id in [&contact, &twin] {
         assert_eq!(erase(&crm, id).await, (200, receipt.clone()));

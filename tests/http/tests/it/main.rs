@@ -1,7 +1,9 @@
 //! The HTTP surface, router by router, on an embedded table.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod agents;
 mod budgets;
+mod campaign_runs;
 mod campaigns;
 mod communications;
 mod coverage;
@@ -16,6 +18,7 @@ mod enrichment;
 mod events;
 mod idempotency;
 mod inbound;
+mod insights;
 mod keys;
 mod leads;
 mod limits;

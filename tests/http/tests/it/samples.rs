@@ -1,7 +1,9 @@
 //! The sample events in `events/` are what the functions are triggered with.
 
 use aws_lambda_events::{dynamodb, sqs};
+use axle_app::agents::AgentMessage;
 use axle_app::communications::OutboxJob;
+use axle_app::outreach::campaigns::{CampaignJob, RunJob};
 use axle_domain::mail::Feedback;
 use axle_messaging::Envelope;
 use axle_messaging::relay::StreamEvent;
@@ -87,6 +89,12 @@ fn read_message(name: &str, message: &sqs::SqsMessage) {
         serde_json::from_str::<OutboxJob>(body).err().map(|e| e.to_string())
     } else if queue.contains("feedbackqueue") {
         Feedback::parse(body).err().map(|e| e.to_string())
+    } else if queue.contains("agentsqueue") {
+        serde_json::from_str::<AgentMessage>(body).err().map(|e| e.to_string())
+    } else if queue.contains("campaignqueue") {
+        let run = serde_json::from_str::<RunJob>(body).map(drop);
+        let campaign = serde_json::from_str::<CampaignJob>(body).map(drop);
+        run.or(campaign).or(serde_json::from_str::<Envelope>(body).map(drop)).err().map(|e| e.to_string())
     } else if queue.contains("dispatchqueue") {
         serde_json::from_str::<Envelope>(body).err().map(|e| e.to_string())
     } else {

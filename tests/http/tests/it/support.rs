@@ -13,7 +13,10 @@ pub struct Api {
 
 impl Api {
     pub async fn new() -> Self {
-        let world = World::new().await;
+        Self::of(World::new().await).await
+    }
+
+    pub async fn of(world: World) -> Self {
         let router = axle_http_tests::router(&world.app);
         let me = world.tenant(&[Scope::All]).await;
         Self { world, router, me }
@@ -79,6 +82,10 @@ pub struct Crm {
 impl Crm {
     pub async fn new() -> Self {
         Self { api: Api::new().await }
+    }
+
+    pub async fn of(world: World) -> Self {
+        Self { api: Api::of(world).await }
     }
 
     fn path(&self, path: &str) -> String {

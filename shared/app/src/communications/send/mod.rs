@@ -32,6 +32,9 @@ pub(crate) use settle::found_sent;
 /// How long a claim outlasts the provider's time: enough to record what came of it.
 const CLAIM_MARGIN: Duration = Duration::from_secs(8);
 
+/// A message of a campaign that is paused, or is being cancelled, is looked at again after this.
+const HELD: Duration = Duration::from_secs(600);
+
 /// What a deployment could want otherwise; tests do.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -124,6 +127,9 @@ impl Outbox {
             if let Some(later) = closed_until(identity, &found.value, now) {
                 return postpone(app, found, later, None).await.map(|()| None);
             }
+        }
+        if crate::outreach::campaigns::is_held(app, &found.value).await? {
+            return postpone(app, found, after(now, HELD), None).await.map(|()| None);
         }
         let place = match quota::take_place(app, identity.as_ref(), &found.value, now).await? {
             quota::Place::Now(place) => place,

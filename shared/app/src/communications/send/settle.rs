@@ -12,7 +12,7 @@ use axle_store::suppressions::SuppressionRecord;
 use axle_store::{CommitError, Tx, Versioned};
 use serde_json::json;
 
-use super::super::{event, suppressions};
+use super::super::{cost, event, suppressions};
 use super::{Settled, after, give_back, message, note, send_later};
 use crate::context::App;
 use crate::error::{Error, Result};
@@ -185,6 +185,7 @@ fn become_sent(record: &mut CommunicationRecord, now: Time) {
 fn tell_sent(app: &App, tx: &mut Tx<'_>, record: &CommunicationRecord, latency_ms: u64) {
     let at = record.updated_at;
     tx.count_outcome(record, at, MessageOutcome::Sent { latency_ms });
+    cost::count_sent(tx, record);
     let provider = record.provider.as_deref().unwrap_or("unknown");
     let data = json!({"channel": record.channel, "provider": provider, "provider_message_id": record.provider_message_id});
     tx.emit(&event(record, EventType::CommunicationSent, actor(), at, data), app.config().event_retention_days);

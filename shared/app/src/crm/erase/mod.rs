@@ -3,11 +3,14 @@
 //! It takes many transactions, so it is a record of how far it has come, and any call goes on from there. The first transaction deletes
 //! the contact and makes that record, with what to look for sealed in it: from then on no reader finds them among the contacts. Then,
 //! in this order: the contacts merged into them, their memberships and their address's place, and their addresses on the suppression
-//! list as hashes, so nothing is sent to them from here on; their leads; deals, activities and tasks, which stay without them; messages
-//! with their replies; events, and the meetings that they tell of; kept answers; answers of webhooks; files. A reader between two of
-//! these finds texts about them that are yet to come, under ids that lead to nobody. The last one forgets what to look for, and leaves
-//! a receipt.
+//! list as hashes, so nothing is sent to them from here on; their leads; their ways through campaigns, and what agents did for them, with
+//! drafts and the traces that tell of it; deals, activities and tasks, which stay without them; messages with their replies; events, and
+//! the meetings that they tell of; kept answers; answers of webhooks; files; what searches among very many contacts go through. A reader
+//! between two of these finds texts about them that are yet to come, under ids that lead to nobody. The last one forgets what to look
+//! for, and leaves a receipt.
 
+mod agents;
+mod campaigns;
 mod files;
 mod records;
 mod texts;
@@ -51,8 +54,9 @@ pub struct Receipt {
     pub started_at: Time,
     /// Null until it is completed.
     pub completed_at: Option<Time>,
-    /// Records that were deleted or cleaned, by where they were: `contacts`, `memberships`, `leads`, `deals`, `timelines`, `activities`,
-    /// `tasks`, `messages`, `events`, `meetings`, `answers`, `webhookDeliveries`, `files`; and `suppressions`, of which hashes are kept.
+    /// Records that were deleted or cleaned, by where they were: `contacts`, `memberships`, `leads`, `campaignRuns`, `traceSteps`,
+    /// `agentRuns`, `traces`, `deals`, `timelines`, `activities`, `tasks`, `messages`, `events`, `meetings`, `answers`, `webhookDeliveries`,
+    /// `files`, `searches` (what those of a large tenant go through); and `suppressions`, of which hashes are kept.
     #[schema(example = json!({"contacts": 1, "memberships": 1, "messages": 3, "events": 7, "suppressions": 2}))]
     pub removed: BTreeMap<String, u64>,
     /// Of a completed one: HMAC-SHA256 in hex over the receipt without this field, as JSON with sorted keys and no white space, under a
@@ -80,6 +84,8 @@ impl Done {
 enum Step {
     Contact,
     Leads,
+    Campaigns,
+    Agents,
     Deals,
     Activities,
     Tasks,
@@ -88,12 +94,17 @@ enum Step {
     Answers,
     Deliveries,
     Files,
+    Search,
 }
 
 impl Step {
-    const ALL: [Self; 10] = [
+    /// An erasure under way goes on at the place where it stopped: a new step before that place would be left out.
+    const ALL: [Self; 13] = [
         Self::Contact,
         Self::Leads,
+        // Before the agents' step takes their names from what is left of their traces.
+        Self::Campaigns,
+        Self::Agents,
         Self::Deals,
         Self::Activities,
         Self::Tasks,
@@ -102,6 +113,7 @@ impl Step {
         Self::Answers,
         Self::Deliveries,
         Self::Files,
+        Self::Search,
     ];
 }
 
@@ -153,9 +165,11 @@ async fn begin(app: &App, ctx: &Ctx, contact: Versioned<ContactRecord>) -> Resul
     let Versioned { value: contact, version } = contact;
     let mut person = Person::default();
     person.add_contact(contact.id, &contact.profile);
+    let mut created = BTreeMap::from([(contact.id, contact.created_at)]);
     let keys: Vec<Key> = contact.absorbed.iter().map(|id| ContactRecord::key_of(ctx.entity_id, *id)).collect();
     for loser in table.get_many_now::<ContactRecord>(&keys, ctx.now).await? {
         person.add_contact(loser.value.id, &loser.value.profile);
+        created.insert(loser.value.id, loser.value.created_at);
     }
     let ids: Vec<ContactId> = std::iter::once(contact.id).chain(contact.absorbed.iter().copied()).collect();
     let deals = table.deal_ids(ctx.entity_id, &DealQuery { contacts: Some(ids), ..DealQuery::default() }).await?;
@@ -164,6 +178,7 @@ async fn begin(app: &App, ctx: &Ctx, contact: Versioned<ContactRecord>) -> Resul
         entity_id: ctx.entity_id,
         id: contact.id,
         absorbed: contact.absorbed.clone(),
+        created,
         person: None,
         deals,
         step: 0,
@@ -258,6 +273,8 @@ impl Work<'_> {
         Ok(Some(match step {
             Step::Contact => self.contact().await?,
             Step::Leads => return self.leads().await,
+            Step::Campaigns => self.campaigns().await?,
+            Step::Agents => self.agents().await?,
             Step::Deals => self.deals().await?,
             Step::Activities => self.activities().await?,
             Step::Tasks => return self.tasks().await,
@@ -266,6 +283,7 @@ impl Work<'_> {
             Step::Answers => self.answers().await?,
             Step::Deliveries => self.deliveries().await?,
             Step::Files => self.files().await?,
+            Step::Search => self.search().await?,
         }))
     }
 

@@ -11,6 +11,7 @@ use axle_store::crm::activities::{ActivityQuery, ActivityRecord};
 use axle_store::crm::contacts::{ContactEmailRecord, ContactRecord};
 use axle_store::crm::deals::DealRecord;
 use axle_store::crm::erasure::ErasureAlias;
+use axle_store::crm::search::Kind;
 use axle_store::crm::tasks::TaskRecord;
 use axle_store::crm::timeline::TimelineRecord;
 use axle_store::leads::{LeadQuery, Slot, SlotRecord};
@@ -94,6 +95,16 @@ impl Work<'_> {
         let addresses: Vec<String> = self.person.addresses().cloned().collect();
         for address in addresses {
             self.suppress(&address, &mut done).await?;
+        }
+        Ok(done)
+    }
+
+    /// What searches go through. No search shows them since the contact is deleted: what is found is fetched, and is not there.
+    pub(super) async fn search(&self) -> Result<Done> {
+        let mut done = Done::default();
+        for (id, created_at) in &self.erasure.created {
+            let removed = self.table.forget_in_search(self.ctx.entity_id, Kind::Contacts, id.uuid(), *created_at).await?;
+            (0..removed).for_each(|_| done.note("searches"));
         }
         Ok(done)
     }
@@ -192,7 +203,7 @@ impl Work<'_> {
                 };
                 let mut new = self.without_contact(&old);
                 let profile = &mut new.profile;
-                let mut changed = new.contact_id != old.contact_id;
+                let mut changed = new.contact_id != old.contact_id || new.prospect_id != old.prospect_id;
                 changed |= clean(&self.person, &mut profile.title);
                 changed |= clean_some(&self.person, &mut profile.lost_reason) | clean_some(&self.person, &mut profile.source);
                 changed |= profile.custom.values_mut().fold(false, |any, v: &mut Value| any | self.person.redact_json(v, true));
@@ -213,7 +224,8 @@ impl Work<'_> {
 
     fn without_contact(&self, deal: &DealRecord) -> DealRecord {
         let contact_id = deal.contact_id.filter(|id: &ContactId| !self.person.is_linked(id.uuid()));
-        DealRecord { contact_id, ..deal.clone() }
+        let prospect_id = deal.prospect_id.filter(|id| !self.person.leads().contains(id));
+        DealRecord { contact_id, prospect_id, ..deal.clone() }
     }
 
     /// Activities with them.
@@ -291,7 +303,7 @@ impl Work<'_> {
             let mut found = Some(task);
             for _ in 0..RACES {
                 let Some(Versioned { value: mut task, version }) = found else { break };
-                let about_them = |related: &Related| related.kind == "contact";
+                let about_them = |related: &Related| related.kind == "contact" || self.is_their_lead(&related.id);
                 let mut changed = task.related.as_ref().is_some_and(about_them);
                 task.related = task.related.filter(|related| !about_them(related));
                 changed |= clean(&self.person, &mut task.title) | clean_some(&self.person, &mut task.description);
@@ -312,9 +324,15 @@ impl Work<'_> {
         Ok(Some(done))
     }
 
+    /// A lead of campaigns and agents, that is: deals are leads only to the CRM.
+    fn is_their_lead(&self, id: &str) -> bool {
+        id.parse().is_ok_and(|id| self.person.leads().contains(&id))
+    }
+
     fn is_task(&self, task: &TaskRecord) -> bool {
-        let related = task.related.as_ref().and_then(|related| related.id.parse().ok());
-        related.is_some_and(|id| self.person.is_linked(id))
+        let related = task.related.as_ref();
+        related.is_some_and(|related| related.id.parse().is_ok_and(|id| self.person.is_linked(id)))
+            || related.is_some_and(|related| self.is_their_lead(&related.id))
             || self.person.is_in(&task.title)
             || task.description.as_deref().is_some_and(|text| self.person.is_in(text))
     }

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use axle_domain::cost::CostCategory;
 use axle_domain::enrich::{self, Field, Findings, Found, Mapping, Subject, Unavailable, WEBSITE};
 use axle_domain::id::{entropy, v7_at};
 use axle_domain::lead::LeadProfile;
 use axle_domain::{Micros, Time};
 use axle_providers::enrich::{Api, Settings, ask, read_site};
-use axle_store::costs::{CostCategory, CostRecord};
+use axle_store::costs::CostRecord;
 use axle_store::enrichment::{FindingsRecord, ProviderRecord};
 use axle_store::leads::LeadRecord;
 use secrecy::ExposeSecret;
@@ -215,17 +216,15 @@ pub(super) fn mapping_of(config: &ProviderRecord) -> Mapping {
     Mapping(config.mapping.iter().filter_map(|(field, path)| Some((field.parse().ok()?, path.clone()))).collect())
 }
 
+/// What one call cost. Each is paid by itself, so each has a name of its own.
 fn cost(ctx: &Ctx, lead: &LeadRecord, config: &ProviderRecord, wanted: &Wanted) -> CostRecord {
-    CostRecord {
-        entity_id: ctx.entity_id,
-        id: v7_at(ctx.now, entropy()),
-        category: CostCategory::DataEnrichment,
-        amount: config.cost_per_call,
-        at: ctx.now,
-        agent_id: None,
-        run_id: None,
-        campaign_id: wanted.campaign,
-        lead_id: Some(lead.id),
-        item: config.name.as_str().to_owned(),
+    let (call, what) = (v7_at(ctx.now, entropy()), config.name.as_str());
+    let cost = CostRecord::new(ctx.entity_id, CostCategory::DataEnrichment, call, ctx.now, config.cost_per_call, what)
+        .campaign(wanted.campaign)
+        .lead(Some(lead.id))
+        .trace(ctx.trace_id);
+    match wanted.agent {
+        Some(agent) => cost.agent(agent),
+        None => cost,
     }
 }

@@ -3,6 +3,7 @@
 mod ask;
 mod providers;
 
+pub(crate) use providers::price;
 pub use providers::{MAX_PROVIDERS, delete_provider, get_provider, providers, put_provider};
 
 use std::time::Duration;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use axle_domain::enrich::{self, Enrichment, Found, ProviderName, Unavailable};
 use axle_domain::event::{Event, EventType, Subject};
 use axle_domain::lead::LeadStatus;
-use axle_domain::{CampaignId, LeadId, Micros, Time};
+use axle_domain::{AgentId, CampaignId, LeadId, Micros, Time};
 use axle_store::costs::CostRecord;
 use axle_store::enrichment::{EnrichmentRecord, FindingsRecord};
 use axle_store::leads::LeadRecord;
@@ -36,6 +37,7 @@ pub struct Wanted {
     pub refresh: bool,
     /// For whom the cost is.
     pub campaign: Option<CampaignId>,
+    pub agent: Option<AgentId>,
 }
 
 /// What was learned of a lead, stored with it.
@@ -61,12 +63,12 @@ struct Asked {
 
 impl Asked {
     fn cost(&self) -> Micros {
-        Micros(self.costs.iter().map(|cost| cost.amount.0).sum())
+        Micros(self.costs.iter().map(|cost| cost.micros.0).sum())
     }
 
     /// What was paid is written down with what it was paid for, or without it.
     fn join(&self, tx: &mut Tx<'_>) {
-        self.costs.iter().for_each(|cost| tx.create("cost", cost));
+        self.costs.iter().for_each(|cost| tx.cost(cost));
         self.fresh.iter().for_each(|findings| tx.put_findings(findings));
     }
 }
@@ -85,28 +87,82 @@ pub async fn enrich(
     wanted: &Wanted,
     join: impl Fn(&mut Tx<'_>, &Enriched) -> Result<()>,
 ) -> Result<Enriched> {
-    let lead = leads::get(app, ctx, id).await?;
-    let providers = providers::chosen(app, ctx, wanted.providers.as_deref()).await?;
-    let asked = ask::all(app, ctx, &lead.value, &providers, wanted, Instant::now() + TIME).await?;
-    let enriched = Enriched {
-        lead_id: id,
-        enrichment: enrich::merge(&asked.found),
-        unavailable: asked.unavailable.clone(),
-        cost: asked.cost(),
-        enriched_at: ctx.now,
-    };
-    let stored = store(app, ctx, lead, &asked, &enriched, wanted.campaign, join).await;
-    if stored.is_err() && !asked.costs.is_empty() {
+    let learned = plan(app, ctx, id, wanted.clone()).await?.ask(app, ctx, TIME).await?;
+    let stored = learned.store(app, ctx, join).await;
+    if stored.is_err() && !learned.asked.costs.is_empty() {
         // The lead is gone, or changes all the time: what was paid was paid all the same.
         let mut tx = app.table().await.tx();
-        asked.join(&mut tx);
+        learned.pay(&mut tx);
         match tx.commit().await {
             // An answer that got lost: it is there.
             Ok(()) | Err(CommitError::Condition { label: "cost", .. }) => {}
             Err(e) => tracing::error!(error = %e, "the cost of an enrichment could not be written down"),
         }
     }
-    stored.map(|()| enriched)
+    stored.map(|()| learned.enriched)
+}
+
+/// Whom to ask about a lead, and what that can cost: for whoever has to reserve it first.
+pub(crate) struct Plan {
+    lead: Versioned<LeadRecord>,
+    providers: Vec<providers::Provider>,
+    wanted: Wanted,
+}
+
+/// Finds out whom to ask.
+///
+/// # Errors
+/// As [`enrich`].
+pub(crate) async fn plan(app: &App, ctx: &Ctx, id: LeadId, wanted: Wanted) -> Result<Plan> {
+    let lead = leads::get(app, ctx, id).await?;
+    let providers = providers::chosen(app, ctx, wanted.providers.as_deref()).await?;
+    Ok(Plan { lead, providers, wanted })
+}
+
+/// The most that it costs to ask everybody about a lead.
+pub(crate) async fn most(app: &App, ctx: &Ctx) -> Result<Micros> {
+    Ok(providers::price_of(&providers::chosen(app, ctx, None).await?))
+}
+
+impl Plan {
+    /// The most that it can cost.
+    pub(crate) fn most(&self) -> Micros {
+        providers::price_of(&self.providers)
+    }
+
+    /// Asks them, within `time`. Whoever drops the answer has to see to it that what was paid is written down: see [`Learned::pay`].
+    pub(crate) async fn ask(self, app: &App, ctx: &Ctx, time: Duration) -> Result<Learned> {
+        let Self { lead, providers, wanted } = self;
+        let asked = ask::all(app, ctx, &lead.value, &providers, &wanted, Instant::now() + time).await?;
+        let enriched = Enriched {
+            lead_id: lead.value.id,
+            enrichment: enrich::merge(&asked.found),
+            unavailable: asked.unavailable.clone(),
+            cost: asked.cost(),
+            enriched_at: ctx.now,
+        };
+        Ok(Learned { lead, asked, enriched, campaign: wanted.campaign })
+    }
+}
+
+/// What was learned, not written down yet.
+pub(crate) struct Learned {
+    lead: Versioned<LeadRecord>,
+    asked: Asked,
+    pub(crate) enriched: Enriched,
+    campaign: Option<CampaignId>,
+}
+
+impl Learned {
+    /// Stores it with the lead, the costs and the event in one transaction, to which `join` adds.
+    pub(crate) async fn store(&self, app: &App, ctx: &Ctx, join: impl Fn(&mut Tx<'_>, &Enriched) -> Result<()>) -> Result<()> {
+        store(app, ctx, self.lead.clone(), &self.asked, &self.enriched, self.campaign, join).await
+    }
+
+    /// What was paid, and what others may use of it, without the lead.
+    pub(crate) fn pay(&self, tx: &mut Tx<'_>) {
+        self.asked.join(tx);
+    }
 }
 
 async fn store(

@@ -1,7 +1,7 @@
 //! The enrichment APIs that a tenant has described.
 
 use axle_domain::enrich::{ProviderInput, ProviderName, WEBSITE};
-use axle_domain::{EntityId, Faults};
+use axle_domain::{EntityId, Faults, Micros};
 use axle_providers::outbound::EndpointUrl;
 use axle_store::enrichment::ProviderRecord;
 use axle_store::{CommitError, Versioned};
@@ -32,6 +32,15 @@ impl Provider {
     }
 }
 
+/// What it costs to ask all of them.
+pub(super) fn price_of(providers: &[Provider]) -> Micros {
+    let each = providers.iter().map(|provider| match provider {
+        Provider::Website => 0,
+        Provider::Http(config) => config.cost_per_call.0,
+    });
+    Micros(each.sum())
+}
+
 /// Where a provider's sealed secret is kept.
 pub(super) fn place(entity: EntityId, name: &ProviderName) -> String {
     format!("enrichment-provider/{entity}/{name}")
@@ -57,6 +66,15 @@ pub(super) async fn chosen(app: &App, ctx: &Ctx, names: Option<&[ProviderName]>)
     }
     faults.check().map_err(Error::Invalid)?;
     Ok(chosen)
+}
+
+/// The most that asking them once can cost; nothing if one of them is not there, as nobody is asked then.
+pub(crate) async fn price(app: &App, ctx: &Ctx, names: Option<&[ProviderName]>) -> Result<Micros> {
+    match chosen(app, ctx, names).await {
+        Ok(chosen) => Ok(price_of(&chosen)),
+        Err(Error::Invalid(_)) => Ok(Micros::ZERO),
+        Err(e) => Err(e),
+    }
 }
 
 /// All of a tenant's, in the order in which they are asked.

@@ -95,6 +95,10 @@ pub async fn start(
         Source::Upload(id) => uploaded(app, import, id, faults).await?,
     };
     let answer = answer(&started)?;
+    if let Some(campaign) = import.options.campaign_id {
+        // From here on the campaign is for attached leads only, also before the first of them is there.
+        app.table().await.note_attached(ctx.entity_id, campaign).await?;
+    }
     let mut tx = app.table().await.tx();
     tx.create("import", &import);
     ctx.keep(&mut tx, &answer);

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use axle_app::agents::AgentMessage;
 use axle_app::communications::send::{Limits, Outbox};
 use axle_domain::WebhookId;
 use axle_domain::event::{EventType, sample::sample};
@@ -14,7 +16,7 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 
 use super::jobs_of;
-use crate::coverage::{body_for, named, own_id};
+use crate::coverage::{body_for, named, own_id, some_lead};
 use crate::support::{Api, id};
 
 /// One of each, the same wherever it is named.
@@ -37,12 +39,21 @@ impl<'a> Own<'a> {
 
     /// The path of an operation with things of the tenant's own in it.
     pub async fn path(&mut self, operation: &str, path: &str) -> String {
-        let path = self.fill(path).await.replace("{provider}", "calcom");
+        let path =
+            if path.contains("{runId}") || path.contains("{jobId}") { self.in_run(path).await } else { self.fill(path).await };
+        let path = path.replace("{provider}", "calcom");
         let (mark, own) = match operation {
+            _ if path.starts_with("/slos/") => ("{name}", self.promised().await),
             _ if path.contains("{name}") => ("{name}", self.provider().await),
             _ if path.contains("{address}") => ("{address}", self.suppressed().await),
             "postInboundMail" | "reportMeeting" => ("{entity_id}", self.connected(operation).await),
             _ if path.contains("{ticket}") => ("{ticket}", self.ticket(path.split('/').rev().nth(1).unwrap()).await),
+            "listTraces" | "getCosts" => {
+                for _ in 0..20 {
+                    self.sent(mail()).await;
+                }
+                return path;
+            }
             _ if !path.contains("{id}") => return path,
             "replayDelivery" => ("{id}", self.deliveries(1).await.1),
             "listDeliveries" => ("{id}", self.deliveries(20).await.0.to_string()),
@@ -53,6 +64,22 @@ impl<'a> Own<'a> {
         path.replace(mark, &own)
     }
 
+    /// The path with a job, its run, and somebody in it about whom an action asks.
+    async fn in_run(&self, path: &str) -> String {
+        let api = self.api;
+        let lead = id(&api.post("/leads", json!({"email": "own@example.com", "first_name": "Ada"})).await);
+        let steps = json!([{"id": "tell", "action": "notify", "requires_approval": true, "params": {"message": "now"}}]);
+        let agent = api.post("/v1/agents", json!({"name": "Own", "playbook": {"steps": steps}})).await.json();
+        api.world.table.new_records();
+        let agent = agent["agent"]["id"].as_str().unwrap().to_owned();
+        let job = api.post(&format!("/v1/agents/{agent}/trigger"), json!({"contact_ids": [lead]})).await.json();
+        let job = job["job_id"].as_str().unwrap().to_owned();
+        work_off(api).await;
+        let found = api.get(&format!("/v1/agents/jobs/{job}")).await.json();
+        let run = found["job"]["run_ids"][0].as_str().unwrap();
+        path.replace("{runId}", run).replace("{jobId}", &job).replace("{contactId}", &lead).replace("{actionIndex}", "0")
+    }
+
     /// The text with real things for the names of things.
     pub async fn fill(&mut self, text: &str) -> String {
         let mut text = text.to_owned();
@@ -61,6 +88,9 @@ impl<'a> Own<'a> {
             if text.contains(&mark) {
                 text = text.replace(&mark, &self.kept(kind).await);
             }
+        }
+        while text.contains("{newProspect}") {
+            text = text.replacen("{newProspect}", &some_lead(self.api).await, 1);
         }
         for kind in FRESH {
             let mark = format!("{{{kind}}}");
@@ -149,6 +179,13 @@ impl<'a> Own<'a> {
         vec![("webhook-id", "m1".to_owned()), ("webhook-timestamp", at.to_string()), ("webhook-signature", signature)]
     }
 
+    /// A service level; answers its name.
+    async fn promised(&self) -> String {
+        let made = self.api.send("PUT", "/slos/delivery", body_for("PUT", "/slos/{name}")).await;
+        assert_eq!(made.status, 201, "{}", made.text);
+        "delivery".to_owned()
+    }
+
     async fn suppressed(&self) -> String {
         let made = self.api.post("/communications/suppressions", json!({"address": "grace@example.com"})).await;
         assert_eq!(made.status, 201, "{}", made.text);
@@ -208,6 +245,21 @@ impl<'a> Own<'a> {
             last = delivery.id.to_string();
         }
         (webhook, last)
+    }
+}
+
+/// Does what the runner is asked for, until it is asked for nothing.
+pub async fn work_off(api: &Api) {
+    loop {
+        let messages: Vec<AgentMessage> =
+            api.world.table.new_records().iter().flat_map(jobs_of).filter_map(|job| serde_json::from_value(job).ok()).collect();
+        if messages.is_empty() {
+            return;
+        }
+        for message in messages {
+            let deadline = Instant::now() + Duration::from_secs(60);
+            axle_app::agents::work::work(&api.world.app, &message, deadline).await.unwrap();
+        }
     }
 }
 

@@ -1,20 +1,47 @@
-//! Campaigns: defined, read, changed while they are drafts.
+//! Campaigns: defined, read, changed while they are drafts; launched, and run lead by lead.
 
-use axle_domain::campaign::{BUILT_IN_SQUAD, CampaignInput, CampaignStatus};
+pub(crate) mod approval;
+mod audience;
+mod claim;
+mod control;
+mod draft;
+mod enrol;
+mod forget;
+mod hear;
+mod launch;
+mod members;
+mod overview;
+mod run;
+mod seams;
+mod step;
+
+pub use audience::{Excluded, Targets};
+pub use control::{Command, clone, command};
+pub use enrol::work;
+pub use hear::{Operation, Repaired, hear, repair, stop_lead};
+pub use launch::{Launched, launch};
+pub use members::{AttachInput, Attached, Member, attach, members};
+pub use overview::{Overview, overview};
+pub use run::advance;
+
+pub(crate) use control::is_held;
+pub(crate) use forget::forget;
+
+pub use axle_store::runs::{CampaignJob, RunJob};
+
+use axle_domain::agent::{AgentRole, built_in, built_in_id};
+use axle_domain::campaign::{CampaignInput, CampaignStatus};
 use axle_domain::event::{Event, EventType, Subject};
 use axle_domain::{CampaignId, EntityId, Faults};
 use axle_store::campaigns::{CampaignRecord, SquadMember};
 use axle_store::{CommitError, Versioned};
 use serde_json::{Value, json};
-use uuid::Uuid;
 
 use crate::answer::Answer;
 use crate::context::{App, Ctx};
 use crate::error::{Error, Result};
+use crate::outreach::leads::{changed_meanwhile, require_version};
 use crate::{PageRequest, Paged, input};
-
-/// Name space of the built-in agents' ids: the same role of the same tenant is always the same agent.
-const AGENTS: Uuid = Uuid::from_u128(0x3c51_90be_7d4a_4f0c_b1e2_6a98_d3f7_0c25);
 
 /// Creates a draft.
 pub async fn create(
@@ -30,6 +57,10 @@ pub async fn create(
         status: CampaignStatus::Draft,
         spec,
         agent_squad,
+        launch: None,
+        pause_reason: None,
+        budget_told: false,
+        ended_at: None,
         created_at: ctx.now,
         updated_at: ctx.now,
     };
@@ -67,14 +98,12 @@ async fn check(app: &App, ctx: &Ctx, spec: &CampaignInput) -> Result<Vec<SquadMe
 
 /// The agents named by role or id, or the whole built-in squad.
 fn pick_squad(entity: EntityId, spec: &CampaignInput, faults: &mut Faults) -> Vec<SquadMember> {
-    let built_in: Vec<SquadMember> = BUILT_IN_SQUAD
-        .iter()
-        .map(|(role, name)| SquadMember {
-            agent_id: Uuid::new_v5(&AGENTS, format!("{entity}/{role}").as_bytes()).to_string(),
-            role: (*role).to_owned(),
-            name: (*name).to_owned(),
-        })
-        .collect();
+    let member = |role: &AgentRole| SquadMember {
+        agent_id: built_in_id(entity, *role).to_string(),
+        role: role.as_str().to_owned(),
+        name: built_in(*role).spec.name,
+    };
+    let built_in: Vec<SquadMember> = AgentRole::ALL.iter().map(member).collect();
     let Some(wanted) = &spec.agents.squad else { return built_in };
     let mut squad: Vec<SquadMember> = Vec::new();
     for (i, wanted) in wanted.iter().enumerate() {
@@ -117,7 +146,7 @@ pub async fn patch(
     if_match: Option<u64>,
 ) -> Result<Versioned<CampaignRecord>> {
     let Versioned { value: mut campaign, version } = get(app, ctx, id).await?;
-    super::leads::require_version(version, if_match)?;
+    require_version(version, if_match)?;
     if campaign.status != CampaignStatus::Draft {
         return Err(Error::Conflict(format!("the campaign is {}; only a draft can be changed", campaign.status.as_str())));
     }
@@ -129,7 +158,7 @@ pub async fn patch(
     tx.replace("campaign", &campaign, version);
     match tx.commit().await {
         Ok(()) => Ok(Versioned { value: campaign, version: version + 1 }),
-        Err(CommitError::Condition { .. }) => Err(super::leads::changed_meanwhile(if_match)),
+        Err(CommitError::Condition { .. }) => Err(changed_meanwhile(if_match)),
         Err(e) => Err(e.into()),
     }
 }

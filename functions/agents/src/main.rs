@@ -1,0 +1,6 @@
+//! The `agents` function: its routes behind API Gateway.
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), axle_runtime::Error> {
+    axle_runtime::serve_asking(|app| axle_http::serve(app, agents::routes())).await
+}
