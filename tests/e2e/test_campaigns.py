@@ -193,7 +193,7 @@ def test_two_hundred_leads_and_everything_agrees(stack, aws, tenant, connect, re
     assert sum(variant["emails_sent"] for variant in metrics["by_variant"]) == LEADS
     assert metrics["open_rate"] == OPENING / sent
     [completed] = [event for event in events if event["type"] == "campaign.completed"]
-    assert completed["data"] == {"leads": LEADS, "sent": sent}
+    assert completed["data"] == {"leads": LEADS, "sent": sent, "campaign_id": campaign}
 
     # So do the costs: what the campaign spent, what the API was asked, what was sent.
     calls = sum(delivery.path.startswith("/v1/") for delivery in list(receiver.deliveries))

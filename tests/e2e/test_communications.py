@@ -124,6 +124,18 @@ def ses_reports(stack, aws, tenant, message, report: dict) -> None:
     aws("sns").publish(TopicArn=stack.outputs["MailTopicArn"], Message=json.dumps({"mail": mail} | report))
 
 
+def test_the_greeting_of_ses_is_no_failure(stack, aws, until):
+    """The first thing that SES publishes to a topic is a sentence. One that failed would be in flight until it is handed out again."""
+    aws("sns").publish(TopicArn=stack.outputs["MailTopicArn"], Message="Successfully validated SNS topic for Amazon SES event publishing.")
+    names = [f"ApproximateNumberOfMessages{kind}" for kind in ("", "NotVisible", "Delayed")]
+
+    def handled():
+        queue = aws("sqs").get_queue_attributes(QueueUrl=stack.outputs["FeedbackQueueUrl"], AttributeNames=names)["Attributes"]
+        return all(queue[name] == "0" for name in names)
+
+    until(handled, "the greeting to be handled")
+
+
 def events_about(tenant, message) -> list[str]:
     events = tenant.want(200, "GET", "/events?type=communication.*")["events"]
     return sorted(event["type"] for event in events if event["subject"]["id"] == message["id"])

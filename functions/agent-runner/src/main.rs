@@ -11,7 +11,7 @@ use axle_runtime::Error;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    axle_runtime::work_asking(|app: Arc<App>, event: SqsEvent, deadline: Instant| async move {
+    axle_runtime::work(axle_runtime::asking_app, |app: Arc<App>, event: SqsEvent, deadline: Instant| async move {
         let app = &app;
         let handle = async |message: AgentMessage| match work::work(app, &message, deadline).await {
             Ok(worked) => {

@@ -13,7 +13,8 @@ use crate::runs_model::{ActionAnswer, ApprovalOut, ApprovalSlice};
 
 /// List approvals
 ///
-/// The oldest question first.
+/// The oldest question first. Drafts of campaigns with `approval: manual` stand here too: with their `campaign_id`, the lead as the
+/// contact, and the step, counted from 0, as the index.
 #[utoipa::path(get, path = "/v1/approvals", tag = "Approvals", operation_id = "listApprovals", security(("api_key" = ["agents:read"])),
     params(
         ("status" = Option<ApprovalStatus>, Query, description = "`pending` by default."),
@@ -31,7 +32,7 @@ pub(crate) async fn list(State(app): State<Arc<App>>, Caller(ctx): Caller, mut q
 /// Approve an action
 ///
 /// Once: a second decision, one about an action that has changed since it was shown, and one that comes too late are a 409 that says who
-/// decided what when. `edits` change the action's params.
+/// decided what when. `edits` change the action's params. A campaign's draft is approved the same way.
 #[utoipa::path(post, path = "/v1/agents/runs/{runId}/contacts/{contactId}/actions/{actionIndex}/approve", tag = "Approvals",
     operation_id = "approveAction", request_body = ApproveInput, security(("api_key" = ["agents:approve"])),
     params(("runId" = RunId, Path), ("contactId" = ContactId, Path), ("actionIndex" = u8, Path, maximum = 19)),
@@ -48,7 +49,8 @@ pub(crate) async fn approve(
 
 /// Reject an action
 ///
-/// It is not done, and the person's run ends, unless the step's `on_error` is `skip`.
+/// It is not done, and the person's run ends, unless the step's `on_error` is `skip`. With a campaign's draft the lead's way through the
+/// campaign ends.
 #[utoipa::path(post, path = "/v1/agents/runs/{runId}/contacts/{contactId}/actions/{actionIndex}/reject", tag = "Approvals",
     operation_id = "rejectAction", request_body = RejectInput, security(("api_key" = ["agents:approve"])),
     params(("runId" = RunId, Path), ("contactId" = ContactId, Path), ("actionIndex" = u8, Path, maximum = 19)),

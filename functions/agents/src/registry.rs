@@ -7,7 +7,6 @@ use axle_domain::AgentId;
 use axle_domain::agent::{AgentInput, TemplateName};
 use axle_http::{ApiError, Body, Caller, Id, IfMatch, Patch, QueryReader, Reply, sliced_answer};
 use axum::extract::State;
-use axum::http::StatusCode;
 
 use crate::model::{AgentAnswer, AgentOut, AgentPatch, AgentSlice};
 
@@ -83,15 +82,15 @@ pub(crate) async fn patch(
 /// With its runs; what they cost and what they did stays. A built-in agent can be disabled instead.
 #[utoipa::path(delete, path = "/v1/agents/{id}", tag = "Agents", operation_id = "deleteAgent",
     security(("api_key" = ["agents:write"])), params(("id" = AgentId, Path)),
-    responses((status = 204, description = "Deleted.")))]
+    responses((status = 200, description = "The agent as it was.", body = AgentAnswer)))]
 pub(crate) async fn delete(
     State(app): State<Arc<App>>,
     Caller(ctx): Caller,
     Id(id): Id<AgentId>,
     IfMatch(version): IfMatch,
     query: QueryReader,
-) -> Result<StatusCode, ApiError> {
+) -> Result<Reply, ApiError> {
     query.finish()?;
-    agents::delete(&app, &ctx, id, version).await?;
-    Ok(StatusCode::NO_CONTENT)
+    let agent = agents::delete(&app, &ctx, id, version).await?;
+    Ok(Reply::ok(AgentAnswer::from(&agent))?)
 }

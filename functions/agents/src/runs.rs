@@ -85,7 +85,7 @@ pub(crate) async fn get(
 
 /// Cancel a run
 ///
-/// Who is in the middle of a step comes to that step's end; nothing new is begun for anybody.
+/// Who is in the middle of a step comes to that step's end; nothing new is begun for anybody. Everyone is shown as they stood.
 #[utoipa::path(post, path = "/v1/agents/runs/{runId}/cancel", tag = "Agent runs", operation_id = "cancelAgentRun",
     security(("api_key" = ["agents:trigger"])), params(("runId" = RunId, Path)),
     responses((status = 200, description = "The cancelled run.", body = RunAnswer)))]
@@ -96,6 +96,6 @@ pub(crate) async fn cancel(
     body: RawBody,
 ) -> Result<Reply, ApiError> {
     no_fields(&body.json()?)?;
-    let answer = agents::cancel(&app, &ctx, id, |run| Answer::new(200, RunAnswer::new(run, false)));
+    let answer = agents::cancel(&app, &ctx, id, |run| Answer::new(200, RunAnswer::new(run, true)));
     Ok(Reply(answer.await?))
 }

@@ -2,7 +2,7 @@
 
 use axle_app::agents::{JobView, PersonView, RunView};
 use axle_domain::agent::{ActionKind, ActionStatus, ApprovalStatus, ContactKind, RunStatus};
-use axle_domain::{Actor, AgentId, AgentJobId, ContactId, Micros, RunId, Time, TraceId};
+use axle_domain::{Actor, AgentId, AgentJobId, CampaignId, ContactId, Micros, RunId, Time, TraceId};
 use axle_store::agent_runs::{ActionRecord, JobRecord, RunContactRecord, RunRecord};
 use axle_store::approvals::ApprovalRecord;
 use serde::Serialize;
@@ -100,7 +100,7 @@ pub struct RunOut {
     pub agent_id: AgentId,
     pub job_id: AgentJobId,
     pub status: RunStatus,
-    /// Only of a run that is asked for alone.
+    /// Only of a run that is asked for alone, or cancelled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub contacts: Option<Vec<RunContact>>,
     pub total: u64,
@@ -170,8 +170,9 @@ pub struct JobOut {
     /// People; 0 until they are found.
     pub total: u64,
     pub completed: u64,
-    /// Failed, or cancelled.
     pub failed: u64,
+    /// Whose way ended because the run was cancelled, or what was asked was rejected.
+    pub cancelled: u64,
     /// For a time, or for somebody's decision.
     pub waiting: u64,
     /// Its runs, once they are made.
@@ -198,7 +199,8 @@ impl From<JobView> for JobAnswer {
             status: view.status,
             total: view.total,
             completed: counts.completed,
-            failed: counts.failed + counts.cancelled,
+            failed: counts.failed,
+            cancelled: counts.cancelled,
             waiting: counts.waiting + counts.pending_approval,
             run_ids,
             error,
@@ -226,7 +228,10 @@ impl From<&ActionRecord> for ActionAnswer {
 #[derive(Serialize, ToSchema)]
 #[schema(as = AgentApproval)]
 pub struct ApprovalOut {
+    /// Of an agent's run, or a lead's way through the campaign.
     pub run_id: RunId,
+    /// The campaign whose draft it is; null for what an agent's run asks.
+    pub campaign_id: Option<CampaignId>,
     pub contact_id: ContactId,
     pub kind: ContactKind,
     pub agent_id: AgentId,
@@ -258,6 +263,7 @@ impl From<ApprovalRecord> for ApprovalOut {
             entity_id: _,
             id: _,
             agent_id,
+            campaign_id,
             run_id,
             run_contact_id: _,
             target,
@@ -273,6 +279,7 @@ impl From<ApprovalRecord> for ApprovalOut {
         } = approval;
         Self {
             run_id,
+            campaign_id,
             contact_id: ContactId::from_uuid(target.id),
             kind: target.kind,
             agent_id,

@@ -31,7 +31,7 @@ enum Work {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    axle_runtime::work_asking(|app: Arc<App>, request: Request, deadline: Instant| async move {
+    axle_runtime::work(axle_runtime::asking_app, |app: Arc<App>, request: Request, deadline: Instant| async move {
         match request {
             Request::Operator { operator } => Ok(Box::pin(operate(&app, operator, deadline)).await),
             Request::Queue(event) => {

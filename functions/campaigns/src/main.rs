@@ -2,5 +2,5 @@
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), axle_runtime::Error> {
-    axle_runtime::serve(|app| axle_http::serve(app, campaigns::routes())).await
+    axle_runtime::serve(axle_runtime::app, |app| axle_http::serve(app, campaigns::routes())).await
 }

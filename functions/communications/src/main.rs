@@ -2,5 +2,5 @@
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), axle_runtime::Error> {
-    axle_runtime::serve_sending(|app| axle_http::serve(app, communications::routes())).await
+    axle_runtime::serve(axle_runtime::sending_app, |app| axle_http::serve(app, communications::routes())).await
 }

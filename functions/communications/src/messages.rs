@@ -95,7 +95,8 @@ pub(crate) async fn cancel(
 
 /// Send a failed message again
 ///
-/// Also one that was suppressed. One whose outcome is unknown may arrive twice.
+/// Also one that was suppressed. One whose outcome is unknown may arrive twice. A message of a campaign's sequence cannot be sent again (409)
+/// unless its outcome is unknown: what it took of the budget was given back.
 #[utoipa::path(post, path = "/communications/{id}/retry", tag = "Communications", operation_id = "retryCommunication",
     security(("api_key" = ["communications:write"])), params(("id" = CommunicationId, Path)),
     responses((status = 200, description = "The message, pending again.", body = CommunicationOut)))]

@@ -180,14 +180,19 @@ pub struct CommunicationDetailOut {
     pub text: Option<String>,
     pub html: Option<String>,
     pub headers: BTreeMap<String, String>,
-    /// Oldest first.
+    /// The latest 20, oldest first.
     pub replies: Vec<ReplyOut>,
+    /// How many are kept, those of programs included. Of one message that is no more than 200.
+    pub replies_total: u32,
 }
 
 impl CommunicationDetailOut {
     pub fn of(record: CommunicationRecord, content: ContentRecord, replies: Vec<ReplyRecord>) -> Self {
         let ContentRecord { text, html, headers, .. } = content;
-        Self { communication: record.into(), text, html, headers, replies: replies.into_iter().map(ReplyOut::from).collect() }
+        let replies: Vec<ReplyOut> = replies.into_iter().map(ReplyOut::from).collect();
+        // Replies that came before they were counted are shown, and so are at least there.
+        let replies_total = record.replies_kept.max(u32::try_from(replies.len()).unwrap_or(u32::MAX));
+        Self { communication: record.into(), text, html, headers, replies, replies_total }
     }
 }
 

@@ -26,7 +26,7 @@ enum Request {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    axle_runtime::work(|app: Arc<App>, request: Request, deadline: Instant| async move {
+    axle_runtime::work(axle_runtime::app, |app: Arc<App>, request: Request, deadline: Instant| async move {
         match request {
             Request::Operator { operator } => Ok(Box::pin(operate(&app, operator, deadline)).await),
             // What fails is given again by the stream, whole: a report of single records would be no better, as the stream resumes at

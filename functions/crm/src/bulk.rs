@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use axle_app::crm::{companies, contacts, merge};
-use axle_app::{Answer, App, Ctx, Error};
+use axle_app::{Answer, App, Ctx, Error, Part};
 use axle_domain::crm::{CompanyInput, MergeCompaniesInput, MergeContactsInput, NewContact};
 use axle_domain::{Fault, Input};
-use axle_http::{ApiError, Body, Caller, QueryReader, Reply};
+use axle_http::{ApiError, Body, Caller, QueryReader, Reply, Surface};
 use axum::extract::State;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -57,6 +57,7 @@ fn result_of(index: usize, created: Result<Answer, Error>) -> BatchResult {
             BatchResult { index, status: answer.status, id, error: None, details: Vec::new() }
         }
         Err(e) => {
+            let e = Surface::Crm.judge(e);
             let (status, error) = (ApiError::status_of(&e).as_u16(), Some(e.to_string()));
             let details = if let Error::Invalid(faults) = e { faults } else { Vec::new() };
             BatchResult { index, status, id: None, error, details }
@@ -64,22 +65,39 @@ fn result_of(index: usize, created: Result<Answer, Error>) -> BatchResult {
     }
 }
 
-/// Creates the records of a batch one after another, each on its own. The caller of each has no idempotency key: that belongs to the
-/// whole batch, whose answer is kept when it is done.
-pub(crate) async fn each<T, F>(ctx: Ctx, records: Vec<Value>, create: impl Fn(Ctx, T) -> F) -> Result<Reply, ApiError>
+/// Creates the records of a batch one after another, each on its own: once, also when the batch is repeated under its idempotency key.
+/// The answer is kept unless something of ours was away for one of them; then a repetition makes what is missing.
+pub(crate) async fn each<T, F>(app: &App, ctx: Ctx, records: Vec<Value>, create: impl Fn(Ctx, T) -> F) -> Result<Reply, ApiError>
 where
     T: Input + DeserializeOwned + ToSchema + 'static,
     F: Future<Output = Result<Answer, Error>>,
 {
-    let (ctx, mut results) = (Ctx { idempotency: None, ..ctx }, Vec::with_capacity(records.len()));
+    let mut results = Vec::with_capacity(records.len());
     for (index, record) in records.into_iter().enumerate() {
         let created = match axle_app::input::read::<T>(record) {
-            Ok(input) => create(ctx.clone(), input).await,
+            Ok(input) => once(app, &ctx, index, |ctx| create(ctx, input)).await,
             Err(e) => Err(e),
         };
         results.push(result_of(index, created));
     }
-    Ok(Reply::ok(BatchOut { results })?)
+    let passing = results.iter().any(|result| result.status >= 500);
+    let answer = Answer::new(200, BatchOut { results })?;
+    Ok(Reply(if passing { answer.passing() } else { answer }))
+}
+
+async fn once<F>(app: &App, ctx: &Ctx, index: usize, create: impl FnOnce(Ctx) -> F) -> Result<Answer, Error>
+where
+    F: Future<Output = Result<Answer, Error>>,
+{
+    let part = match ctx.part(app, index).await? {
+        Part::Done(answer) => return Ok(answer),
+        Part::Work(part) => part,
+    };
+    let created = create(part.clone()).await;
+    if created.is_err() {
+        part.refused(app).await?;
+    }
+    created
 }
 
 /// Create companies
@@ -99,7 +117,7 @@ pub(crate) async fn create_companies(
     let create = |ctx: Ctx, input: CompanyInput| async move {
         companies::create(app, &ctx, input, |made| Answer::new(201, CompanyOut::from(made))).await
     };
-    each(ctx, input.records, create).await
+    each(app, ctx, input.records, create).await
 }
 
 /// Create contacts
@@ -119,7 +137,7 @@ pub(crate) async fn create_contacts(
     let create = |ctx: Ctx, input: NewContact| async move {
         contacts::create(app, &ctx, input, |made| Answer::new(201, ContactOut::from(made))).await
     };
-    each(ctx, input.records, create).await
+    each(app, ctx, input.records, create).await
 }
 
 /// Merge companies

@@ -177,5 +177,5 @@ pub(crate) async fn batch(
 ) -> Result<Reply, ApiError> {
     query.finish()?;
     let app = &app;
-    each(ctx, input.records, |ctx: Ctx, input: DealInput| async move { make(app, &ctx, input).await }).await
+    each(app, ctx, input.records, |ctx: Ctx, input: DealInput| async move { make(app, &ctx, input).await }).await
 }

@@ -50,6 +50,7 @@ fn render(api: &Value) -> String {
             show_operation(&mut body, path, method, operation);
         }
     }
+    show_events(&mut nav, &mut body, api);
     let _ = write!(body, "<h2>Schemas</h2>");
     for (name, schema) in api["components"]["schemas"].as_object().into_iter().flatten() {
         let _ = write!(body, "<h3 id=\"schema-{0}\">{0}</h3><p>{1}</p>", escape(name), prose(text(schema, "description")));
@@ -62,6 +63,22 @@ fn render(api: &Value) -> String {
         escape(text(&api["info"], "version")),
         prose(text(&api["info"], "description")),
     )
+}
+
+/// What webhooks are told: a table of `data` for each event type.
+fn show_events(nav: &mut String, body: &mut String, api: &Value) {
+    let _ = write!(nav, "<strong>What webhooks are told</strong>");
+    let _ = write!(
+        body,
+        "<h2>What webhooks are told</h2><p>A POST of <code>{{\"id\", \"type\", \"timestamp\", \"entity_id\", \"data\"}}</code>, signed. \
+         What stands in <code>data</code>:</p>"
+    );
+    for (name, item) in api["webhooks"].as_object().into_iter().flatten() {
+        let (id, event) = (escape(text(&item["post"], "operationId")), &item["post"]);
+        let _ = write!(nav, "<a href=\"#{id}\">{}</a>", escape(name));
+        let _ = write!(body, "<h3 id=\"{id}\"><code>{}</code></h3><p>{}</p>", escape(name), prose(text(event, "summary")));
+        show_properties(body, &event["requestBody"]["content"]["application/json"]["schema"]["properties"]["data"]);
+    }
 }
 
 fn each_operation(api: &Value) -> impl Iterator<Item = (&str, &str, &Value)> {
@@ -176,6 +193,9 @@ mod tests {
         let api: serde_json::Value = serde_json::from_str(crate::OPENAPI).unwrap_or_default();
         let ids: Vec<&str> = super::each_operation(&api).map(|(_, _, o)| super::text(o, "operationId")).collect();
         assert!(ids.len() > 3);
+        for (name, event) in api["webhooks"].as_object().into_iter().flatten() {
+            assert!(super::html().contains(&format!("id=\"{}\"", super::text(&event["post"], "operationId"))), "{name}");
+        }
         for id in ids {
             assert!(super::html().contains(&format!("id=\"{id}\"")), "{id}");
         }

@@ -10,7 +10,7 @@ use axle_telemetry::{Counts, metric};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), axle_runtime::Error> {
-    axle_runtime::work(handle).await
+    axle_runtime::work(axle_runtime::app, handle).await
 }
 
 async fn handle(app: Arc<App>, event: SqsEvent, deadline: Instant) -> Result<SqsBatchResponse, axle_runtime::Error> {

@@ -56,11 +56,15 @@ fn read_query(query: &mut QueryReader) -> EventQuery {
         if !is_known_pattern(&pattern) {
             query.fault("type", format!("`{pattern}` is neither an event type nor a group of them such as `lead.*`"));
         } else if let Some(prefix) = pattern.strip_suffix('*') {
-            // `*` alone is every type: no condition.
-            wanted.prefixes.extend((!prefix.is_empty()).then(|| prefix.to_owned()));
+            wanted.prefixes.push(prefix.to_owned());
         } else {
             wanted.types.push(pattern);
         }
+    }
+    // `*` is every type, whatever is named beside it: no condition.
+    if wanted.prefixes.iter().any(String::is_empty) {
+        wanted.prefixes.clear();
+        wanted.types.clear();
     }
     if let (Some(from), Some(to)) = (wanted.from, wanted.to)
         && from > to

@@ -77,7 +77,7 @@ pub struct SloList {
 ///
 /// Makes it or changes it. It is judged each minute (a window longer than an hour as often as it is hours long, in minutes). A breach is told
 /// of once by `slo.violated` when it begins, and once by `slo.recovered` when it ends. Success rates are to reach the threshold, all else is
-/// not to exceed it. Latencies are judged in classes of doubling length and by tens of minutes, durations in classes of an eighth.
+/// not to exceed it. Latencies and durations are judged in classes that are at most an eighth wide, latencies by tens of minutes.
 #[utoipa::path(put, path = "/slos/{name}", tag = "Service levels", operation_id = "putSlo", request_body = SloInput,
     security(("api_key" = ["campaigns:write"])),
     params(("name" = String, Path, description = "Its name.", min_length = 1, max_length = 64, pattern = "^[a-z0-9][a-z0-9_.-]{0,63}$", example = "delivery")),

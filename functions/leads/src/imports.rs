@@ -20,6 +20,8 @@ use crate::import_request::{FormBody, JsonBody, read};
 /// Header names are matched loosely, unknown columns become custom fields. Comma, semicolon, tab and pipe separate; quoted cells
 /// may hold line breaks. UTF-8, by multipart and upload also UTF-16 and Latin-1. A row needs an e-mail address, a LinkedIn URL or
 /// a phone. `row_count` is valid plus invalid rows; duplicates are part of the valid ones; `row` counts the header as 1.
+///
+/// With a `campaign_id` the leads are attached to that campaign, which has to be a draft (409).
 #[utoipa::path(post, path = "/leads/import", tag = "Leads", operation_id = "importLeads", security(("api_key" = ["leads:write"])),
     params(
         ("dedupe" = Option<bool>, Query, description = "For `text/csv`: whether rows of the same person are one lead. Default true."),

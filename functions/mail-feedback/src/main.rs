@@ -14,7 +14,7 @@ use serde_json::Value;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    axle_runtime::work(|app: Arc<App>, event: SqsEvent, _: Instant| async move {
+    axle_runtime::work(axle_runtime::app, |app: Arc<App>, event: SqsEvent, _: Instant| async move {
         let handle = async |body: Value, meta: MessageMeta| take(&app, &body, &meta).await;
         Ok(sqs::run(event, handle).await?)
     })

@@ -13,7 +13,7 @@ use axle_telemetry::{Counts, metric};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    axle_runtime::work_sending(|app: Arc<App>, event: SqsEvent, _: Instant| async move {
+    axle_runtime::work(axle_runtime::sending_app, |app: Arc<App>, event: SqsEvent, _: Instant| async move {
         let outbox = Outbox::new(app, Limits::default());
         let handle = async |job: OutboxJob| match outbox.send(&job).await {
             Ok(settled) => Ok(settled.map_or_else(Counts::none, counts)),

@@ -12,7 +12,7 @@ use axle_telemetry::{Counts, metric};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    axle_runtime::work(|app: Arc<App>, event: SqsEvent, _: Instant| async move {
+    axle_runtime::work(axle_runtime::app, |app: Arc<App>, event: SqsEvent, _: Instant| async move {
         let deliverer = Deliverer::new(app, Limits::default());
         let handle = async |job: DeliverJob| match deliverer.deliver(&job).await {
             Ok(tried) => Ok(tried.map_or_else(Counts::none, note)),

@@ -11,7 +11,7 @@ use axle_runtime::Error;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    axle_runtime::work(|app: Arc<App>, event: SqsEvent, _: Instant| async move {
+    axle_runtime::work(axle_runtime::app, |app: Arc<App>, event: SqsEvent, _: Instant| async move {
         let dispatcher = Dispatcher::new(app);
         let handle = async |envelope: Envelope| {
             let event = envelope.detail;

@@ -16,7 +16,7 @@ pub mod schedule;
 mod shared_secrets;
 pub mod webhooks;
 
-pub use answer::{Answer, IdempotencyClaim};
+pub use answer::{Answer, IdempotencyClaim, Part};
 pub use context::{App, Clock, Config, Ctx, Parts, SourceIp};
 pub use error::{Error, Result};
 

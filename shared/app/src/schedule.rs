@@ -12,7 +12,6 @@ use axle_store::deliveries::{DeliverJob, DeliveryRecord, Due};
 use axle_store::runs::{RunJob, RunRecord};
 use axle_store::slos::SloRecord;
 use futures_util::{StreamExt, stream};
-use uuid::Uuid;
 
 use crate::context::App;
 use crate::crm::tasks;
@@ -24,7 +23,7 @@ use crate::insights::slos;
 const GRACE_SECS: i64 = 30;
 /// Entries of the due-index that are read and sent on at a time.
 const PAGE: usize = 500;
-/// Reminders that are given, and service levels that are judged, at the same time.
+/// Reminders that are given at the same time.
 const SIDE_BY_SIDE: usize = 16;
 /// Time that one page may take; a sweep stops when it has less.
 const PAGE_TIME: Duration = Duration::from_secs(5);
@@ -41,31 +40,51 @@ pub struct Swept {
 /// Sends a message for everything on the due-index that is due, oldest first, until `deadline` draws near.
 ///
 /// An entry stays until the work is done, and who does it decides whether it still is to be done. So sweeps may come late, twice or
-/// side by side. Reminders and service levels are small enough to be seen to here.
+/// side by side. Reminders and service levels are small enough to be seen to here, service levels last: to judge them can take long.
 ///
 /// # Errors
-/// [`Error::Unavailable`] when not all could be sent; the next sweep sends them.
+/// [`Error::Unavailable`] when not all could be sent; the next sweep sends them. What fails does not keep the rest from being sent.
 pub async fn sweep(app: &App, deadline: Instant) -> Result<Swept> {
     let table = app.table().await;
     let now = app.now();
     let (mut swept, mut after) = (Swept::default(), None);
+    let (mut slos, mut failure) = (Vec::new(), None);
     loop {
         if Instant::now() + PAGE_TIME > deadline {
-            return Ok(Swept { unfinished: true, ..swept });
+            swept.unfinished = true;
+            break;
         }
         let (due, next) = table.due(now.plus_millis(1), after.as_deref(), PAGE).await?;
-        swept.sent += send(app, &due, now).await?;
+        let of_slo = due.iter().filter(|entry| entry.kind == SloRecord::TYPE);
+        slos.extend(of_slo.map(|entry| (entry.entity_id, entry.id)));
+        match send(app, &due, now).await {
+            Ok(sent) => swept.sent += sent,
+            Err(error) => note(&mut failure, error),
+        }
         match next {
             Some(_) => after = next,
-            None => return Ok(swept),
+            None => break,
         }
+    }
+    let judged = slos::evaluate_all(app, slos, deadline).await;
+    swept.sent += judged.judged;
+    swept.unfinished |= judged.unfinished;
+    judged.errors.into_iter().for_each(|error| note(&mut failure, error));
+    failure.map_or(Ok(swept), Err)
+}
+
+/// Keeps the first error of a sweep, which is its outcome, and logs the others.
+fn note(failure: &mut Option<Error>, error: Error) {
+    match failure {
+        None => *failure = Some(error),
+        Some(_) => tracing::warn!(error = error.for_the_log(), "more of a sweep failed"),
     }
 }
 
-/// Sends the messages of a page, gives its reminders and judges its service levels.
+/// Sends the messages of a page and gives its reminders.
 async fn send(app: &App, due: &[Due], now: Time) -> Result<u64> {
     let (mut deliveries, mut communications, mut agents, mut runs) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let (mut reminders, mut slos) = (Vec::new(), Vec::new());
+    let mut reminders = Vec::new();
     let graced = now.plus_secs(-GRACE_SECS).to_string();
     for entry in due {
         match entry.kind.as_str() {
@@ -78,7 +97,8 @@ async fn send(app: &App, due: &[Due], now: Time) -> Result<u64> {
             RunRecord::TYPE if entry.position >= graced => {}
             RunRecord::TYPE => runs.push(run_message(entry)?),
             TaskRecord::TYPE => reminders.push((entry.entity_id, TaskId::from_uuid(entry.id))),
-            SloRecord::TYPE => slos.push((entry.entity_id, entry.id)),
+            // Judged when everything is sent.
+            SloRecord::TYPE => {}
             other => tracing::error!(kind = other, position = entry.position, "nobody does what is due"),
         }
     }
@@ -91,9 +111,8 @@ async fn send(app: &App, due: &[Due], now: Time) -> Result<u64> {
         app.campaign_queue().send_batch(runs).await.map_err(|e| Error::Unavailable(e.to_string())),
     ];
     let reminded = remind(app, reminders).await;
-    let judged = judge(app, slos).await;
     sent.into_iter().collect::<Result<Vec<()>>>()?;
-    Ok(count + reminded? + judged?)
+    Ok(count + reminded?)
 }
 
 /// Gives reminders side by side: one write each, so no queue stands between. One that fails does not hold up the others.
@@ -102,14 +121,6 @@ async fn remind(app: &App, reminders: Vec<(EntityId, TaskId)>) -> Result<u64> {
     let given: Vec<Result<bool>> = given.buffer_unordered(SIDE_BY_SIDE).collect().await;
     let given: Result<Vec<bool>> = given.into_iter().collect();
     Ok(given?.into_iter().filter(|given| *given).count() as u64)
-}
-
-/// Judges service levels side by side. One that fails does not hold up the others.
-async fn judge(app: &App, due: Vec<(EntityId, Uuid)>) -> Result<u64> {
-    let judged = stream::iter(due).map(async |(entity, id)| slos::evaluate(app, entity, id).await);
-    let judged: Vec<Result<bool>> = judged.buffer_unordered(SIDE_BY_SIDE).collect().await;
-    let judged: Result<Vec<bool>> = judged.into_iter().collect();
-    Ok(judged?.into_iter().filter(|judged| *judged).count() as u64)
 }
 
 fn deliver_message(entry: &Due) -> Result<Message> {

@@ -27,6 +27,7 @@ pub mod rate;
 pub mod reply;
 pub mod score;
 pub mod slo;
+pub mod template;
 pub mod text;
 pub mod time;
 pub mod trace;

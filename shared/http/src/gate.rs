@@ -95,7 +95,8 @@ async fn pass(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Re
         Ok(Admitted::Public) => next.run(request).await,
         Ok(Admitted::Caller(ctx)) => {
             entity = Some(ctx.entity_id);
-            match named_entity::check(Surface::of(&call.path), ctx.entity_id, request).await {
+            let named = named_entity::check(Surface::of(&call.path), ctx.entity_id, request).await;
+            match named.and_then(|request| known_parameters(&gate, &call, request)) {
                 Ok(request) => run(&gate.app, *ctx, &call, request, next).await,
                 Err(e) => ApiError(e).into_response(),
             }
@@ -171,6 +172,13 @@ fn within_limit(class: RateClass, counted: (Window, Option<u64>), now: Time, lim
     let (window, left) = counted;
     *limits = Some(Limits { class, window, left, now });
     left.map(drop).ok_or_else(|| Error::RateLimited(window.resets_in(now)))
+}
+
+/// Lets a request through whose query the operation knows.
+fn known_parameters(gate: &Gate, call: &Call, request: Request) -> Result<Request, Error> {
+    let query = request.uri().query().unwrap_or_default();
+    let faults = gate.rules.check_query(&call.pattern, call.method.as_str(), query);
+    faults.check().map(|()| request).map_err(Error::Invalid)
 }
 
 fn bearer(headers: &HeaderMap) -> Result<&str, Error> {
@@ -284,10 +292,11 @@ async fn claim(app: &App, ctx: &Ctx, call: &Call, key: &str, meant: Option<Strin
     }
 }
 
-/// Keeps a good answer that was not part of a transaction; gives the claim back after a refusal.
+/// Keeps a good answer that was not part of a transaction; gives the claim back after a refusal, and where a part may go otherwise yet.
 async fn settle(app: &App, claim: &IdempotencyClaim, response: Response) -> Response {
     let table = app.table().await;
-    let settled = if !response.status().is_success() {
+    let passing = response.extensions().get::<Answer>().is_some_and(|answer| answer.passing);
+    let settled = if !response.status().is_success() || passing {
         table.release(claim.claim()).await.map_err(Error::from)
     } else if claim.is_joined() {
         Ok(())

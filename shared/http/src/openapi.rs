@@ -1,5 +1,6 @@
 //! The OpenAPI document: the operations of every group, and what is the same for all of them.
 
+mod events;
 mod inputs;
 mod links;
 
@@ -49,6 +50,7 @@ pub fn finish(mut api: Value, version: &str) -> Value {
         }
     }
     links::add(&mut api["paths"], links);
+    api["webhooks"] = events::told();
     api
 }
 
@@ -105,11 +107,12 @@ fn error_schema(surface: Surface) -> &'static str {
 
 /// The entity that every call of the CRM names. It may stand in the JSON body instead, where there is one.
 fn name_entity(operation: &mut Value) {
+    let in_body = operation["requestBody"]["content"]["application/json"].is_object();
     push(
         operation,
         "parameters",
         json!({
-            "name": "entityId", "in": "query", "required": true, "schema": {"type": "string", "format": "uuid"},
+            "name": "entityId", "in": "query", "required": !in_body, "schema": {"type": "string", "format": "uuid"},
             "description": "The entity of the credential. Where the operation takes a JSON body, `entityId` may stand in that instead.",
         }),
     );
@@ -139,6 +142,12 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
         name_entity(operation);
     }
     let mut errors = Vec::new();
+    // It is there to say what to do instead: it looks nothing up and changes nothing.
+    let refuses = operation["responses"].as_object().is_some_and(|answers| answers.keys().all(|status| status == "405"));
+    if refuses {
+        let content = &mut operation["responses"]["405"]["content"];
+        *content = json!({surface.content_type(): {"schema": {"$ref": error_schema(surface)}}});
+    }
     if surface == Surface::Crm {
         errors.push(("400", "Cannot be read: malformed JSON, no `entityId` or a malformed id."));
         errors.push(("403", "The credential lacks the scope, or is of another entity than `entityId`."));
@@ -150,11 +159,13 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
     if counted {
         errors.push(("429", "The rate limit is reached; see Retry-After."));
     }
-    if path.contains('{') {
+    if path.contains('{') && !refuses {
         errors.push(("404", "No such thing in this tenant."));
     }
     let has_query = operation["parameters"].as_array().is_some_and(|p| p.iter().any(|p| p["in"] == "query"));
-    if has_query || !operation["requestBody"].is_null() {
+    if refuses {
+        // Nor does it read what it is sent.
+    } else if has_query || !operation["requestBody"].is_null() {
         errors.push(("422", "Readable, but not valid: every fault is listed."));
         errors.push(("400", "Cannot be read: malformed JSON or cursor."));
     } else if !public {
@@ -178,7 +189,7 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
             }),
         );
     }
-    let changes = matches!(method, "patch" | "delete") && path.contains('{') || method == "put";
+    let changes = !refuses && (matches!(method, "patch" | "delete") && path.contains('{') || method == "put");
     if changes {
         errors.push(("409", "Contradicts what is there."));
     }

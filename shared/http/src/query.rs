@@ -13,6 +13,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 
 use crate::error::ApiError;
+use crate::rules::NO_PARAMETER;
 
 /// The query of a request being read.
 #[derive(Debug)]
@@ -194,7 +195,7 @@ impl QueryReader {
             return Err(ApiError(Error::Malformed(what)));
         }
         for (name, _) in std::mem::take(&mut self.pairs) {
-            self.fault(&name, "is not a parameter of this operation");
+            self.fault(&name, NO_PARAMETER);
         }
         self.faults.check().map_err(|faults| ApiError(Error::Invalid(faults)))
     }

@@ -2,15 +2,19 @@
 
 use std::collections::HashMap;
 
+use axle_domain::Faults;
 use axle_domain::identity::Scope;
 use axle_domain::rate::RateClass;
 use serde_json::Value;
-use utoipa::openapi::OpenApi;
-use utoipa::openapi::path::{HttpMethod, Operation};
+use utoipa::openapi::path::{HttpMethod, Operation, ParameterIn};
+use utoipa::openapi::{OpenApi, RefOr};
 
 /// Marks a public operation that has no state behind it (`extensions(("x-stateless" = json!(true)))`): it is not counted, so its
 /// function needs no table. The document shows the mark.
 pub(crate) const STATELESS: &str = "x-stateless";
+
+/// What is said of a name in a query that the operation does not have.
+pub(crate) const NO_PARAMETER: &str = "is not a parameter of this operation";
 
 /// What one operation asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +35,8 @@ pub(crate) struct Rules {
     by_path: HashMap<String, HashMap<&'static str, Rule>>,
     /// Operations that are there to say what to do instead: they answer 405 and nothing else.
     refusals: Vec<(String, &'static str)>,
+    /// The query parameters of each operation.
+    queries: HashMap<(String, &'static str), Vec<String>>,
 }
 
 fn methods() -> [(&'static str, HttpMethod); 5] {
@@ -53,6 +59,7 @@ impl Rules {
                 if operation.responses.responses.keys().all(|status| status == "405") {
                     rules.refusals.push((path.clone(), name));
                 }
+                rules.queries.insert((path.clone(), name), query_names(operation));
                 Some((name, rule_of(operation, class)?))
             });
             let by_method = by_method.collect();
@@ -67,6 +74,25 @@ impl Rules {
         self.by_path.get(pattern)?.get(method).copied()
     }
 
+    /// Notes the names in a query that are no parameters of the operation, so that one that is misspelt, or meant for a field of the
+    /// body, is never dropped silently.
+    ///
+    /// A reading operation with parameters of its own is left to its handler, which lists these among its other faults.
+    pub(crate) fn check_query(&self, pattern: &str, method: &str, query: &str) -> Faults {
+        let mut faults = Faults::new();
+        let method = if method == "HEAD" { "GET" } else { method };
+        let key = methods().into_iter().find(|(name, _)| *name == method).map(|(name, _)| (pattern.to_owned(), name));
+        let refused = key.as_ref().is_some_and(|key| self.refusals.contains(key));
+        let Some(names) = key.and_then(|key| self.queries.get(&key)) else { return faults };
+        if !refused && (method != "GET" || names.is_empty()) {
+            let given: Vec<(String, String)> = serde_urlencoded::from_str(query).unwrap_or_default();
+            for (name, _) in given.iter().filter(|(name, _)| !names.contains(name)) {
+                faults.add(format!("?{name}"), NO_PARAMETER);
+            }
+        }
+        faults
+    }
+
     /// The methods of a path, for `Allow`.
     pub(crate) fn allowed(&self, pattern: &str) -> String {
         let of_path = self.by_path.get(pattern);
@@ -78,6 +104,14 @@ impl Rules {
         }
         names.join(", ")
     }
+}
+
+fn query_names(operation: &Operation) -> Vec<String> {
+    let all = operation.parameters.iter().flatten().filter_map(|parameter| match parameter {
+        RefOr::T(parameter) => Some(parameter),
+        RefOr::Ref(_) => None,
+    });
+    all.filter(|parameter| parameter.parameter_in == ParameterIn::Query).map(|parameter| parameter.name.clone()).collect()
 }
 
 fn rule_of(operation: &Operation, class: RateClass) -> Option<Rule> {

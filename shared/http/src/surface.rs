@@ -28,7 +28,7 @@ impl Surface {
     }
 
     /// The CRM answers an id that is no UUID with 400, wherever it stands. Elsewhere it is a fault like any other.
-    pub(crate) fn judge(self, error: Error) -> Error {
+    pub fn judge(self, error: Error) -> Error {
         let Error::Invalid(faults) = &error else { return error };
         let places: Vec<_> = faults.iter().filter(|f| f.detail == input::NOT_AN_ID).map(|f| f.pointer.as_str()).collect();
         if self != Self::Crm || places.is_empty() {

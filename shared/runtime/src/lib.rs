@@ -23,12 +23,16 @@ use serde::de::DeserializeOwned;
 /// Time that a worker keeps for saying goodbye: checkpoints, logs, the answer itself.
 const MARGIN: Duration = Duration::from_millis(1_500);
 
-/// Serves a router behind API Gateway. The router is put together when the first request comes, not at the start: it holds the
-/// description of every operation, and an environment that is only warmed up should not pay for that.
+/// How a function gets its application: by what it does, so that it links nothing else.
+type MakeApp = fn() -> Result<Arc<App>, MissingVariable>;
+
+/// Serves a router behind API Gateway, over one of [`app`], [`sending_app`] and [`asking_app`]. The router is put together when the first
+/// request comes, not at the start: it holds the description of every operation, and an environment that is only warmed up should not
+/// pay for that.
 ///
 /// # Errors
 /// A missing environment variable, or a runtime API that cannot be reached.
-pub async fn serve<R>(router: impl Fn(Arc<App>) -> R) -> Result<(), Error>
+pub async fn serve<R>(app: MakeApp, router: impl Fn(Arc<App>) -> R) -> Result<(), Error>
 where
     R: lambda_http::tower::Service<lambda_http::Request> + Clone + Send + 'static,
     R::Response: lambda_http::IntoResponse + Send + 'static,
@@ -36,55 +40,7 @@ where
     R::Future: Send + 'static,
 {
     telemetry::init();
-    serve_app(app()?, router).await
-}
-
-/// The same for a function that also sends messages.
-///
-/// # Errors
-/// As [`serve`].
-pub async fn serve_sending<R>(router: impl Fn(Arc<App>) -> R) -> Result<(), Error>
-where
-    R: lambda_http::tower::Service<lambda_http::Request> + Clone + Send + 'static,
-    R::Response: lambda_http::IntoResponse + Send + 'static,
-    R::Error: std::fmt::Debug + Into<Error> + Send,
-    R::Future: Send + 'static,
-{
-    telemetry::init();
-    let env = Env::read();
-    let sender = parts::mailers(&env)?;
-    serve_app(parts::app(&env, sender, Arc::new(parts::NoModels))?, router).await
-}
-
-/// The same for a function that asks models.
-///
-/// # Errors
-/// As [`serve`].
-pub async fn serve_asking<R>(router: impl Fn(Arc<App>) -> R) -> Result<(), Error>
-where
-    R: lambda_http::tower::Service<lambda_http::Request> + Clone + Send + 'static,
-    R::Response: lambda_http::IntoResponse + Send + 'static,
-    R::Error: std::fmt::Debug + Into<Error> + Send,
-    R::Future: Send + 'static,
-{
-    telemetry::init();
-    serve_app(asking_app()?, router).await
-}
-
-/// The application of a function that asks models.
-fn asking_app() -> Result<Arc<App>, MissingVariable> {
-    let env = Env::read();
-    let models = parts::models(&env)?;
-    parts::app(&env, Arc::new(parts::NoSender), models)
-}
-
-async fn serve_app<R>(app: Arc<App>, router: impl Fn(Arc<App>) -> R) -> Result<(), Error>
-where
-    R: lambda_http::tower::Service<lambda_http::Request> + Clone + Send + 'static,
-    R::Response: lambda_http::IntoResponse + Send + 'static,
-    R::Error: std::fmt::Debug + Into<Error> + Send,
-    R::Future: Send + 'static,
-{
+    let app = app()?;
     let built = OnceLock::new();
     let answer = |mut request: lambda_http::Request| {
         note_source(&mut request);
@@ -106,7 +62,24 @@ fn note_source(request: &mut lambda_http::Request) {
     }
 }
 
-/// The application of a function that sends no messages.
+/// Runs a worker over one of [`app`], [`sending_app`] and [`asking_app`]: `handle` gets it, the event, and the instant by which it should
+/// have ended.
+///
+/// # Errors
+/// A missing environment variable, or a runtime API that cannot be reached.
+pub async fn work<E, O, F>(app: MakeApp, handle: impl Fn(Arc<App>, E, Instant) -> F) -> Result<(), Error>
+where
+    E: DeserializeOwned + Send + 'static,
+    O: Serialize,
+    F: Future<Output = Result<O, Error>>,
+{
+    telemetry::init();
+    let app = app()?;
+    lambda_runtime::run(service_fn(|event: LambdaEvent<E>| handle(Arc::clone(&app), event.payload, deadline(&event.context))))
+        .await
+}
+
+/// The application of a function that neither sends messages nor asks models: the others link more, and need more settings.
 ///
 /// # Errors
 /// [`MissingVariable`]
@@ -114,58 +87,24 @@ pub fn app() -> Result<Arc<App>, MissingVariable> {
     parts::app(&Env::read(), Arc::new(parts::NoSender), Arc::new(parts::NoModels))
 }
 
-/// Runs a worker: `handle` gets the app, the event, and the instant by which it should have ended.
+/// The application of a function that sends messages.
 ///
 /// # Errors
-/// A missing environment variable, or a runtime API that cannot be reached.
-pub async fn work<E, O, F>(handle: impl Fn(Arc<App>, E, Instant) -> F) -> Result<(), Error>
-where
-    E: DeserializeOwned + Send + 'static,
-    O: Serialize,
-    F: Future<Output = Result<O, Error>>,
-{
-    telemetry::init();
-    work_app(app()?, handle).await
-}
-
-/// The same for a worker that sends messages.
-///
-/// # Errors
-/// As [`work`].
-pub async fn work_sending<E, O, F>(handle: impl Fn(Arc<App>, E, Instant) -> F) -> Result<(), Error>
-where
-    E: DeserializeOwned + Send + 'static,
-    O: Serialize,
-    F: Future<Output = Result<O, Error>>,
-{
-    telemetry::init();
+/// [`MissingVariable`]
+pub fn sending_app() -> Result<Arc<App>, MissingVariable> {
     let env = Env::read();
     let sender = parts::mailers(&env)?;
-    work_app(parts::app(&env, sender, Arc::new(parts::NoModels))?, handle).await
+    parts::app(&env, sender, Arc::new(parts::NoModels))
 }
 
-/// The same for a worker that asks models.
+/// The application of a function that asks models.
 ///
 /// # Errors
-/// As [`work`].
-pub async fn work_asking<E, O, F>(handle: impl Fn(Arc<App>, E, Instant) -> F) -> Result<(), Error>
-where
-    E: DeserializeOwned + Send + 'static,
-    O: Serialize,
-    F: Future<Output = Result<O, Error>>,
-{
-    telemetry::init();
-    work_app(asking_app()?, handle).await
-}
-
-async fn work_app<E, O, F>(app: Arc<App>, handle: impl Fn(Arc<App>, E, Instant) -> F) -> Result<(), Error>
-where
-    E: DeserializeOwned + Send + 'static,
-    O: Serialize,
-    F: Future<Output = Result<O, Error>>,
-{
-    lambda_runtime::run(service_fn(|event: LambdaEvent<E>| handle(Arc::clone(&app), event.payload, deadline(&event.context))))
-        .await
+/// [`MissingVariable`]
+pub fn asking_app() -> Result<Arc<App>, MissingVariable> {
+    let env = Env::read();
+    let models = parts::models(&env)?;
+    parts::app(&env, Arc::new(parts::NoSender), models)
 }
 
 /// The instant by which an invocation should have ended.

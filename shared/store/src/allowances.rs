@@ -98,6 +98,12 @@ fn of(subject: u128) -> u128 {
     subject % SHARDS
 }
 
+/// When the places of a day are of no use any more, in seconds. The day may be one to come.
+fn expiry(day: &str, now: Time) -> i64 {
+    let day = format!("{day}T12:00:00Z").parse::<Time>().unwrap_or(now);
+    now.max(day).plus_days(KEEP_DAYS).secs()
+}
+
 fn signed(n: i64) -> AttributeValue {
     AttributeValue::N(n.to_string())
 }
@@ -194,7 +200,7 @@ impl Tx<'_> {
     pub fn take_place(&mut self, entity: EntityId, campaign: CampaignId, day: &str, subject: u128, now: Time) {
         let key = Allowance::Day(campaign, day.to_owned()).shard(entity, of(subject));
         let update = Update::new("ADD left_over :less SET expires_at = :expires").when("left_over >= :one");
-        let update = update.number(":less", -1).number(":one", 1).number(":expires", now.plus_days(KEEP_DAYS).secs());
+        let update = update.number(":less", -1).number(":one", 1).number(":expires", expiry(day, now));
         self.update("day", key, update);
     }
 
@@ -202,7 +208,7 @@ impl Tx<'_> {
     pub fn return_place(&mut self, entity: EntityId, campaign: CampaignId, day: &str, subject: u128, now: Time) {
         let key = Allowance::Day(campaign, day.to_owned()).shard(entity, of(subject));
         let update = Update::new("ADD left_over :one SET expires_at = :expires");
-        self.update("day", key, update.number(":one", 1).number(":expires", now.plus_days(KEEP_DAYS).secs()));
+        self.update("day", key, update.number(":one", 1).number(":expires", expiry(day, now)));
     }
 }
 
@@ -222,7 +228,7 @@ impl Table {
     pub async fn open_day(&self, entity: EntityId, campaign: CampaignId, day: &str, limit: u64, now: Time) -> Result<()> {
         let key = Allowance::Day(campaign, day.to_owned()).master(entity);
         let update = Update::new("SET left_over = :limit, moves = :none, expires_at = :expires").when("attribute_not_exists(pk)");
-        let update = update.number(":limit", limit).number(":none", 0).number(":expires", now.plus_days(KEEP_DAYS).secs());
+        let update = update.number(":limit", limit).number(":none", 0).number(":expires", expiry(day, now));
         self.update(&key, update).await.map(drop)
     }
 

@@ -1,7 +1,7 @@
 //! What agents ask for before they do it.
 
 use axle_domain::agent::{ActionKind, ApprovalStatus};
-use axle_domain::{Actor, AgentId, ApprovalId, EntityId, RunContactId, RunId, Time};
+use axle_domain::{Actor, AgentId, ApprovalId, CampaignId, EntityId, RunContactId, RunId, Time};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -13,7 +13,8 @@ use crate::listing::{Filter, Listing};
 use crate::table::Table;
 use crate::tx::Tx;
 
-/// Partitions that a tenant's approvals are listed in.
+/// Partitions that a tenant's approvals of a status are listed in. A status has its own: there are few that wait, and in the end very many
+/// that do not.
 const SHARDS: u128 = 4;
 /// The board that counts approvals by status.
 const BOARD: &str = "APPROVALS";
@@ -24,6 +25,9 @@ pub struct ApprovalRecord {
     pub entity_id: EntityId,
     pub id: ApprovalId,
     pub agent_id: AgentId,
+    /// The campaign whose draft it is; `run_id` is then the lead's way through that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub campaign_id: Option<CampaignId>,
     pub run_id: RunId,
     pub run_contact_id: RunContactId,
     pub target: Target,
@@ -48,8 +52,8 @@ impl ApprovalRecord {
     }
 }
 
-fn partition(entity: EntityId, shard: u128) -> String {
-    format!("E#{entity}#APPROVALS#{shard}")
+fn partition(entity: EntityId, status: ApprovalStatus, shard: u128) -> String {
+    format!("E#{entity}#APPROVALS#{}#{shard}", status.as_str())
 }
 
 impl Record for ApprovalRecord {
@@ -58,7 +62,7 @@ impl Record for ApprovalRecord {
         Self::key_of(self.entity_id, self.id)
     }
     fn placement(&self) -> Placement {
-        let shard = partition(self.entity_id, self.id.uuid().as_u128() % SHARDS);
+        let shard = partition(self.entity_id, self.status, self.id.uuid().as_u128() % SHARDS);
         Placement { gsi1: Some((shard, format!("{}#{}", self.requested_at, self.id))), ..Placement::default() }
     }
 }
@@ -77,15 +81,13 @@ impl Table {
         limit: usize,
         now: Time,
     ) -> Result<(Vec<Versioned<ApprovalRecord>>, u64)> {
-        let partitions = (0..SHARDS).map(|shard| partition(entity, shard)).collect();
+        let partitions = (0..SHARDS).map(|shard| partition(entity, status, shard)).collect();
         let listing = Listing { index: Some("gsi1"), partitions, ascending: true };
-        let mut filter = Filter::default();
-        filter.equals("status", status.as_str());
         let total = self.counted(entity, BOARD, Some(status.as_str())).await?;
         if total == 0 {
             return Ok((Vec::new(), 0));
         }
-        let ids = self.all_ids(&listing, &filter).await?;
+        let ids = self.all_ids(&listing, &Filter::default()).await?;
         let page = ids.iter().skip(offset).take(limit).filter_map(|id| id.parse().ok());
         let keys: Vec<Key> = page.map(|id| ApprovalRecord::key_of(entity, id)).collect();
         let found: Vec<Versioned<ApprovalRecord>> = self.get_many_now(&keys, now).await?;

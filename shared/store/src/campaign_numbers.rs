@@ -11,7 +11,6 @@ use crate::item::{Record, from_item};
 use crate::key::Key;
 use crate::table::Table;
 use crate::tally::{SHARDS, add_up, shard_key};
-use crate::tx::CommitError;
 
 /// Attempts against counts that happen at the same moment.
 const RACES: usize = 8;
@@ -52,11 +51,7 @@ impl Table {
         tx.create("mark", &mark);
         let deltas = mark.numbers.iter().map(|name| (name.as_str(), 1)).chain([(APPLIED, 1)]);
         tx.tally(entity, &board(campaign), shard, &deltas.collect::<Vec<_>>());
-        match tx.commit().await {
-            Ok(()) => Ok(true),
-            Err(CommitError::Condition { .. }) => Ok(false),
-            Err(CommitError::Store(e)) => Err(e),
-        }
+        tx.try_commit().await
     }
 
     /// A campaign's numbers; strongly consistent, some 1 read unit.
@@ -100,10 +95,8 @@ impl Table {
             let deltas = delta.iter().map(|(name, by)| (name.as_str(), *by)).chain([(APPLIED, 1)]);
             tx.tally(entity, &board, shard, &deltas.collect::<Vec<_>>());
             tx.only_if(entity, &board, shard, APPLIED, applied);
-            match tx.commit().await {
-                Ok(()) => return Ok(wrong),
-                Err(CommitError::Condition { .. }) => {}
-                Err(CommitError::Store(e)) => return Err(e),
+            if tx.try_commit().await? {
+                return Ok(wrong);
             }
         }
         Err(Error::Unavailable(format!("shard {shard} of a campaign's numbers keeps changing")))

@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 
 use axle_domain::communication::{Category, CommunicationStatus, MessageChannel, Track};
-use axle_domain::{Actor, CampaignId, CommunicationId, ContactId, DealId, EntityId, LeadId, SendingIdentityId, Time, TraceId};
+use axle_domain::{
+    Actor, AgentId, CampaignId, CommunicationId, ContactId, DealId, EntityId, LeadId, SendingIdentityId, Time, TraceId,
+};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -118,6 +120,9 @@ pub struct CommunicationRecord {
     pub contact_id: Option<ContactId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub campaign_id: Option<CampaignId>,
+    /// The agent that sent it in a run or an execution of its own: it is what it cost that agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent_id: Option<AgentId>,
     /// The deal in whose timeline it stands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deal_id: Option<DealId>,
@@ -167,6 +172,9 @@ pub struct CommunicationRecord {
     pub outcome_unknown: bool,
     #[serde(default)]
     pub engagement: Engagement,
+    /// Mails that answer it and lie beside it, those of programs included.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub replies_kept: u32,
     pub actor: Actor,
     pub trace_id: TraceId,
     pub created_at: Time,

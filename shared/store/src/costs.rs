@@ -20,7 +20,7 @@ use crate::key::Key;
 use crate::listing::{Filter, Listing, Span};
 use crate::table::Table;
 use crate::tally::{SHARDS, add_up};
-use crate::tx::{CommitError, Tx};
+use crate::tx::Tx;
 
 /// Days that a record is kept.
 pub const RECORD_DAYS: i64 = 400;
@@ -201,11 +201,7 @@ impl Table {
         if tx.is_empty() {
             return Ok(false);
         }
-        match tx.commit().await {
-            Ok(()) => Ok(true),
-            Err(CommitError::Condition { .. }) => Ok(false),
-            Err(CommitError::Store(e)) => Err(e),
-        }
+        tx.try_commit().await
     }
 
     /// The rows of the days from `from` to `to`, both included; those of different partitions stand side by side.

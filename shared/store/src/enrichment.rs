@@ -16,8 +16,6 @@ use crate::tx::Tx;
 
 /// Days that findings are kept: as long as they are fresh they are used again, after that what changed is told by them.
 const KEPT_DAYS: i64 = 180;
-/// Whatever stands there is replaced.
-const ALWAYS: &str = "attribute_not_exists(pk) OR attribute_exists(pk)";
 const PROVIDERS: &str = "ENRICHERS";
 
 /// What was learned of a lead: beside the lead and not in it, since listings fetch whole leads.
@@ -138,12 +136,12 @@ impl Record for ProviderRecord {
 impl Tx<'_> {
     /// Puts what was learned of a lead in place of what was known before.
     pub fn put_enrichment(&mut self, record: &EnrichmentRecord) {
-        self.put_if("enrichment", record, ALWAYS, Vec::new());
+        self.overwrite("enrichment", record);
     }
 
     /// Puts findings in place of earlier ones about the same.
     pub fn put_findings(&mut self, record: &FindingsRecord) {
-        self.put_if("findings", record, ALWAYS, Vec::new());
+        self.overwrite("findings", record);
     }
 }
 

@@ -31,16 +31,17 @@ const PASSING: &[&str] = &[
     "TransactionConflictException",
 ];
 
-pub(crate) fn sdk<E, R>(e: SdkError<E, R>) -> Error
+pub(crate) fn sdk<E>(e: SdkError<E>) -> Error
 where
     E: ProvideErrorMetadata + std::fmt::Debug,
-    R: std::fmt::Debug,
 {
     match &e {
         SdkError::ServiceError(service) => {
             let code = service.err().code().unwrap_or("unknown");
             let text = format!("{code}: {}", service.err().message().unwrap_or_default());
-            if PASSING.contains(&code) { Error::Unavailable(text) } else { Error::Fault(text) }
+            // A 5xx need not come from DynamoDB itself, and then says nothing that could be read.
+            let theirs = service.raw().status().is_server_error();
+            if theirs || PASSING.contains(&code) { Error::Unavailable(text) } else { Error::Fault(text) }
         }
         SdkError::TimeoutError(_) => Error::Unavailable("timed out".to_owned()),
         SdkError::DispatchFailure(d) => Error::Unavailable(format!("connection: {:?}", d.as_connector_error())),

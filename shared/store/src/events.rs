@@ -42,7 +42,7 @@ impl EventRecord {
             campaign_id: event.campaign_id,
             lead_id: event.lead_id,
             agent_id: event.agent_id.clone(),
-            body: serde_json::to_string(event).map_err(|e| Error::mapping("event", e))?,
+            body: serde_json::to_string(&event.whole()).map_err(|e| Error::mapping("event", e))?,
             expires: event.occurred_at.plus_days(retention_days).secs(),
         })
     }

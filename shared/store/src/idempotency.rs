@@ -5,6 +5,7 @@
 
 use axle_domain::{EntityId, Time};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
 use crate::item::{Placement, Record, from_item};
@@ -84,6 +85,13 @@ pub struct Claim {
     record: IdempotencyRecord,
 }
 
+impl Claim {
+    /// What names the request: the same when it is repeated, with the same body, under its key.
+    pub fn request(&self) -> String {
+        format!("{}/{}", self.record.hash, self.record.fingerprint)
+    }
+}
+
 impl Table {
     /// Claims a key, or says what became of it.
     pub async fn claim(&self, key: &IdempotencyKey, fingerprint: &str, owner: &str, now: Time) -> Result<Claimed> {
@@ -96,9 +104,19 @@ impl Table {
             expires: now.secs() + KEEP_SECS,
             answer: None,
         };
+        self.take(record, now).await
+    }
+
+    /// Claims a part of a request that is done part by part, for as long as the request itself is claimed.
+    pub async fn claim_part(&self, whole: &Claim, index: usize, now: Time) -> Result<Claimed> {
+        let hash = Sha256::digest(format!("{}/{index}", whole.request())).iter().map(|b| format!("{b:02x}")).collect();
+        self.take(IdempotencyRecord { hash, expires: now.secs() + KEEP_SECS, answer: None, ..whole.record.clone() }, now).await
+    }
+
+    async fn take(&self, record: IdempotencyRecord, now: Time) -> Result<Claimed> {
         let free = "attribute_not_exists(pk) OR expires_at <= :now OR (attribute_not_exists(answer) AND lease_until <= :now AND fingerprint = :fp)";
         let now_value = aws_sdk_dynamodb::types::AttributeValue::N(now.secs().to_string());
-        let fp_value = aws_sdk_dynamodb::types::AttributeValue::S(fingerprint.to_owned());
+        let fp_value = aws_sdk_dynamodb::types::AttributeValue::S(record.fingerprint.clone());
         let mut tx = self.tx();
         tx.put_if("claim", &record, free, vec![(":now".to_owned(), now_value), (":fp".to_owned(), fp_value)]);
         match tx.commit_alone().await {
@@ -108,8 +126,8 @@ impl Table {
                 let old = old.ok_or_else(|| Error::Unavailable("the idempotency record changed hands".to_owned()))?.value;
                 Ok(match old.answer {
                     // The answer to our own first request got lost, and the client library asked again.
-                    None if old.owner == owner => Claimed::Mine(Claim { record }),
-                    _ if old.fingerprint != fingerprint => Claimed::OtherBody,
+                    None if old.owner == record.owner => Claimed::Mine(Claim { record }),
+                    _ if old.fingerprint != record.fingerprint => Claimed::OtherBody,
                     Some(answer) => Claimed::Answered(answer),
                     None => Claimed::Running((old.lease_until - now.secs()).max(1)),
                 })

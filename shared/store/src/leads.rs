@@ -8,6 +8,7 @@ use crate::error::Result;
 use crate::item::{Item, Placement, Record, Versioned, from_item, text};
 use crate::key::Key;
 use crate::listing::{Filter, Listing, Span};
+use crate::loading::Room;
 use crate::table::Table;
 
 /// Partitions that a tenant's lead listing is spread over: 8,000 imported rows a second before DynamoDB throttles.
@@ -211,15 +212,14 @@ impl Table {
     ) -> Result<(Vec<Versioned<LeadRecord>>, Option<String>)> {
         let (listing, filter) = (query.listing(entity), query.index_filter());
         let mut after = after.map(str::to_owned);
-        let mut leads: Vec<Versioned<LeadRecord>> = Vec::new();
+        let (mut leads, mut room): (Vec<Versioned<LeadRecord>>, _) = (Vec::new(), Room::of_a_list());
+        let key_of = |item: &Item| Some(LeadRecord::key_of(entity, text(item, "id")?.parse().ok()?));
         for _ in 0..ROUNDS {
             let page = self.page(&listing, &Span::default(), after.as_deref(), &filter, limit - leads.len()).await?;
-            let ids = page.items.iter().filter_map(|item| text(item, "id")?.parse().ok());
-            let keys: Vec<Key> = ids.map(|id| LeadRecord::key_of(entity, id)).collect();
-            let found = self.get_many::<LeadRecord>(&keys, now).await?;
+            let (found, next) = self.load::<LeadRecord>(&listing, page, key_of, now, &mut room).await?;
             leads.extend(found.into_iter().filter(|lead| query.matches(&lead.value)));
-            after = page.next;
-            if leads.len() >= limit || after.is_none() {
+            after = next;
+            if leads.len() >= limit || after.is_none() || room.is_full() {
                 break;
             }
         }

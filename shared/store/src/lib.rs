@@ -8,6 +8,7 @@ mod item;
 mod json_text;
 mod key;
 mod listing;
+mod loading;
 mod meter;
 mod pacing;
 mod table;

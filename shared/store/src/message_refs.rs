@@ -53,7 +53,7 @@ impl Record for MessageRef {
 impl Tx<'_> {
     /// Makes a message be found by its Message-ID. A provider that gives one id twice (it never should) leads to the later message.
     pub fn put_message_ref(&mut self, reference: &MessageRef) {
-        self.put_if("message reference", reference, "attribute_not_exists(pk) OR attribute_exists(pk)", Vec::new());
+        self.overwrite("message reference", reference);
     }
 }
 

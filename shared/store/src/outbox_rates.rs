@@ -2,7 +2,7 @@
 //!
 //! A board holds ten minutes: few numbers an item, so that a write of it stays one unit's size.
 
-use axle_domain::communication::{DeliveryNumbers, LATENCY_BUCKETS, latency_bucket};
+use axle_domain::communication::{DeliveryNumbers, latency_class};
 use axle_domain::{EntityId, Time};
 
 use crate::communications::CommunicationRecord;
@@ -40,15 +40,19 @@ fn name(kind: char, at: Time) -> String {
     format!("{kind}{}", at.secs().rem_euclid(SLOT_SECS) / 60)
 }
 
-fn latency_name(class: usize) -> String {
-    format!("l{class:02}")
+fn latency_name(class: u32) -> String {
+    format!("l{class}")
+}
+
+fn latency_class_of(name: &str) -> Option<u32> {
+    name.strip_prefix('l')?.parse().ok()
 }
 
 impl Tx<'_> {
     /// Counts what became of a message in the minute of `at`.
     pub fn count_outcome(&mut self, record: &CommunicationRecord, at: Time, outcome: MessageOutcome) {
         let names = match outcome {
-            MessageOutcome::Sent { latency_ms } => vec![name('s', at), latency_name(latency_bucket(latency_ms))],
+            MessageOutcome::Sent { latency_ms } => vec![name('s', at), latency_name(latency_class(latency_ms))],
             MessageOutcome::Failed => vec![name('f', at)],
             MessageOutcome::Bounced => vec![name('b', at)],
         };
@@ -78,8 +82,10 @@ impl Table {
                 all.failed += number('f');
                 all.bounced += number('b');
             }
-            for class in 0..LATENCY_BUCKETS {
-                all.latencies[class] += count(numbers.get(&latency_name(class)).copied().unwrap_or(0));
+            for (name, number) in &numbers {
+                if let Some(class) = latency_class_of(name) {
+                    *all.latencies.entry(class).or_default() += count(*number);
+                }
             }
         }
         Ok(all)

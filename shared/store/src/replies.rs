@@ -62,7 +62,7 @@ impl Table {
         Ok(self.get(&ReplyRecord::key_of(entity, communication, id), now).await?.map(|found| found.value))
     }
 
-    /// What came back as mail to a message, oldest first.
+    /// All that came back as mail to a message, oldest first. Whoever records one sees to it that they stay few.
     pub async fn replies(&self, entity: EntityId, communication: CommunicationId) -> Result<Vec<ReplyRecord>> {
         let items = self.partition(&CommunicationRecord::key_of(entity, communication).pk, PREFIX, false).await?;
         let records: Result<Vec<_>> = items.into_iter().map(|item| from_item::<ReplyRecord>(item, None)).collect();

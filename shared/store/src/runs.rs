@@ -138,6 +138,9 @@ pub struct RunRecord {
     /// Claims for that work that ran out.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub lost: u32,
+    /// Passing failures in a row of the model that is to draft the next message.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub refused: u32,
     /// When it came to where it stands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Time>,
@@ -186,6 +189,7 @@ impl RunRecord {
             approved: false,
             claim: None,
             lost: 0,
+            refused: 0,
             since: None,
             stopping: None,
             reason: None,

@@ -125,7 +125,7 @@ impl Tx<'_> {
     /// Writes a step with the change that it tells of, in place of what was known of it. Two write units; a root up to three more, for its
     /// lists. The transaction's own conditions decide whether it is news.
     pub fn span(&mut self, span: &SpanRecord) {
-        self.put_if("span", span, "attribute_not_exists(pk) OR attribute_exists(pk)", Vec::new());
+        self.overwrite("span", span);
     }
 }
 

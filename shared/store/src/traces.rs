@@ -197,7 +197,7 @@ impl Tx<'_> {
 impl Tx<'_> {
     /// Writes a link anew that is there.
     pub fn replace_link(&mut self, link: &TraceLink) {
-        self.put_if("trace link", link, "attribute_not_exists(pk) OR attribute_exists(pk)", Vec::new());
+        self.overwrite("trace link", link);
     }
 
     /// Makes a lead's way through a campaign the root of its trace. Two write units, and three for its lists.

@@ -10,6 +10,7 @@ use aws_sdk_dynamodb::types::{
     Update as SdkUpdate,
 };
 use axle_domain::event::Event;
+use uuid::Uuid;
 
 use crate::error::{Error, Result, sdk};
 use crate::events::EventRecord;
@@ -166,6 +167,9 @@ impl<'a> Tx<'a> {
 
     /// Writes all of it.
     ///
+    /// All attempts are one request to DynamoDB, which knows it by its token for ten minutes: if an earlier one was written and only its
+    /// answer was lost, the next one succeeds and writes nothing, where it would otherwise fail on its own writes.
+    ///
     /// # Errors
     /// [`CommitError::Condition`] for the first write whose condition does not hold; conflicts and throttling are tried again
     /// before they become [`Error::Unavailable`].
@@ -174,9 +178,11 @@ impl<'a> Tx<'a> {
         if let Some(problem) = self.problem {
             return Err(problem.into());
         }
+        let writes: Result<Vec<_>> = self.writes.iter().map(|w| self.sdk_write(w)).collect();
+        let (writes, token) = (writes?, Uuid::from_bytes(axle_domain::id::entropy()).to_string());
         let mut attempt = 0;
         loop {
-            match self.attempt().await? {
+            match self.attempt(&writes, &token).await? {
                 Attempt::Done => return Ok(()),
                 Attempt::Failed { index, existing } => {
                     let label = self.writes.get(index).map_or("unknown", |w| w.label);
@@ -190,9 +196,22 @@ impl<'a> Tx<'a> {
         }
     }
 
-    /// Writes a single put or delete as a plain request: half the price of a transaction. A transaction's retries are safe
-    /// against an answer that got lost; here a repeated request can meet its own first write, so this is for writes that
-    /// recognise themselves in what stands there.
+    /// Writes all of it if every condition holds; says whether they did. For whoever looks again, or leaves it, when somebody else was
+    /// there first, whatever it was that changed.
+    ///
+    /// # Errors
+    /// As [`Tx::commit`], but for conditions that do not hold.
+    pub async fn try_commit(self) -> Result<bool, Error> {
+        match self.commit().await {
+            Ok(()) => Ok(true),
+            Err(CommitError::Condition { .. }) => Ok(false),
+            Err(CommitError::Store(e)) => Err(e),
+        }
+    }
+
+    /// Writes a single put or delete as a plain request: half the price of a transaction. A transaction is known by its token, so an
+    /// answer that got lost does no harm; a plain request has none, and when the SDK repeats it, it can meet its own first write. So this
+    /// is for writes that recognise themselves in what stands there, or whose callers look again when somebody else was there first.
     pub(crate) async fn commit_alone(mut self) -> Result<(), CommitError> {
         self.write_tallies();
         if let Some(problem) = self.problem {
@@ -234,9 +253,9 @@ impl<'a> Tx<'a> {
         Ok(())
     }
 
-    async fn attempt(&self) -> Result<Attempt> {
-        let items: Result<Vec<_>> = self.writes.iter().map(|w| self.sdk_write(w)).collect();
-        let request = self.table.client.transact_write_items().set_transact_items(Some(items?));
+    async fn attempt(&self, writes: &[TransactWriteItem], token: &str) -> Result<Attempt> {
+        let request = self.table.client.transact_write_items().set_transact_items(Some(writes.to_vec()));
+        let request = request.client_request_token(token);
         match request.set_return_consumed_capacity(self.table.capacity()).send().await {
             Ok(out) => {
                 if let Some(meter) = &self.table.meter {
@@ -246,7 +265,7 @@ impl<'a> Tx<'a> {
             }
             Err(e) => match e.as_service_error() {
                 Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
-                    Ok(read_reasons(cancelled.cancellation_reasons()))
+                    read_reasons(cancelled.cancellation_reasons())
                 }
                 _ => match sdk(e) {
                     Error::Unavailable(reason) => Ok(Attempt::Passing(reason)),
@@ -301,11 +320,41 @@ enum Attempt {
     Passing(String),
 }
 
-/// A failed condition is final even when other reasons are passing: trying again would fail on it.
-fn read_reasons(reasons: &[CancellationReason]) -> Attempt {
-    let failed = reasons.iter().position(|r| r.code() == Some("ConditionalCheckFailed"));
-    match failed {
-        Some(index) => Attempt::Failed { index, existing: reasons[index].item().cloned() },
-        None => Attempt::Passing(reasons.iter().filter_map(|r| r.code()).filter(|c| *c != "None").collect::<Vec<_>>().join(", ")),
+/// Reasons after which the same transaction may succeed later.
+const PASSING: &[&str] = &["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded", "RequestLimitExceeded"];
+
+/// A failed condition is final even when other reasons are passing: trying again would fail on it. So is what no later attempt changes,
+/// an item that is too large for instance; that is a fault of ours.
+fn read_reasons(reasons: &[CancellationReason]) -> Result<Attempt> {
+    if let Some(index) = reasons.iter().position(|r| r.code() == Some("ConditionalCheckFailed")) {
+        return Ok(Attempt::Failed { index, existing: reasons[index].item().cloned() });
+    }
+    let given: Vec<&CancellationReason> = reasons.iter().filter(|r| r.code().is_some_and(|code| code != "None")).collect();
+    let codes = given.iter().filter_map(|r| r.code()).collect::<Vec<_>>().join(", ");
+    match given.iter().find(|r| r.code().is_some_and(|code| !PASSING.contains(&code))) {
+        Some(fault) => Err(Error::Fault(format!("{codes}: {}", fault.message().unwrap_or_default()))),
+        None => Ok(Attempt::Passing(codes)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reasons(codes: &[&str]) -> Vec<CancellationReason> {
+        codes.iter().map(|code| CancellationReason::builder().code(*code).build()).collect()
+    }
+
+    #[test]
+    fn only_conflicts_and_throttling_pass() {
+        for passing in ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"] {
+            assert!(matches!(read_reasons(&reasons(&["None", passing])), Ok(Attempt::Passing(_))), "{passing}");
+        }
+        for lasting in ["ValidationError", "ItemCollectionSizeLimitExceeded", "AccessDenied"] {
+            let found = read_reasons(&reasons(&["TransactionConflict", lasting]));
+            assert!(matches!(found, Err(Error::Fault(_))), "{lasting}");
+        }
+        let failed = read_reasons(&reasons(&["ValidationError", "ConditionalCheckFailed"]));
+        assert!(matches!(failed, Ok(Attempt::Failed { index: 1, .. })));
     }
 }

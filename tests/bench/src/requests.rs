@@ -27,14 +27,18 @@ struct Scenario {
     event: &'static str,
     expected: u16,
     /// The n-th request; writes differ, so that none is a duplicate.
-    request: fn(usize) -> Request,
+    request: fn(&Tenant, usize) -> Request,
 }
 
 /// Writers come before readers, which then have something to read.
-const SCENARIOS: [Scenario; 5] = [
+const SCENARIOS: [Scenario; 9] = [
     Scenario { function: "leads", event: "POST /leads", expected: 201, request: create_lead },
     Scenario { function: "leads", event: "GET /leads?limit=20", expected: 200, request: list_leads },
     Scenario { function: "campaigns", event: "POST /campaigns", expected: 201, request: create_campaign },
+    Scenario { function: "communications", event: "POST /communications", expected: 202, request: queue_message },
+    Scenario { function: "crm", event: "POST /api/crm/companies", expected: 201, request: create_company },
+    Scenario { function: "crm", event: "GET /api/crm/companies?q=company", expected: 200, request: find_companies },
+    Scenario { function: "agents", event: "POST /v1/agents", expected: 201, request: create_agent },
     Scenario { function: "insights", event: "GET /events?limit=20", expected: 200, request: list_events },
     Scenario { function: "leads", event: "POST /leads/import, 20 rows", expected: 202, request: import_leads },
 ];
@@ -59,7 +63,7 @@ pub async fn run(world: &mut World, tenant: &Tenant, args: &Args, report: &mut R
 async fn http(world: &World, tenant: &Tenant, scenario: &Scenario, count: usize) -> Result<Requests> {
     let mut function = Function::start(&world.launch(scenario.function)).await?;
     let mut baseline = Function::start(&world.launch(BASELINE)).await?;
-    let event = |number| tenant.event(&(scenario.request)(number));
+    let event = |number| tenant.event(&(scenario.request)(tenant, number));
 
     let first = call(&mut function, event(0), scenario.expected).await?.time;
     let (mut times, mut baseline_times) = (Samples::default(), Samples::default());
@@ -140,7 +144,7 @@ async fn worker(world: &World, name: &str, title: &str, mut batches: impl Iterat
     })
 }
 
-fn create_lead(number: usize) -> Request {
+fn create_lead(_: &Tenant, number: usize) -> Request {
     Request::post_json(
         "/leads",
         &json!({
@@ -154,11 +158,11 @@ fn create_lead(number: usize) -> Request {
     )
 }
 
-fn list_leads(_number: usize) -> Request {
+fn list_leads(_: &Tenant, _number: usize) -> Request {
     Request::get("/leads", "limit=20")
 }
 
-fn create_campaign(number: usize) -> Request {
+fn create_campaign(_: &Tenant, number: usize) -> Request {
     Request::post_json(
         "/campaigns",
         &json!({
@@ -179,11 +183,33 @@ fn create_campaign(number: usize) -> Request {
     )
 }
 
-fn list_events(_number: usize) -> Request {
+fn queue_message(_: &Tenant, number: usize) -> Request {
+    Request::post_json(
+        "/communications",
+        &json!({"channel": "email", "to": format!("reader{number:05}@company.example"), "subject": "Your order", "text": "It is on its way."}),
+    )
+}
+
+fn create_company(tenant: &Tenant, number: usize) -> Request {
+    Request::post_json(
+        "/api/crm/companies",
+        &json!({"entityId": tenant.entity_id, "name": format!("Company {number}"), "domain": format!("company{number:05}.example")}),
+    )
+}
+
+fn find_companies(tenant: &Tenant, _number: usize) -> Request {
+    Request::get("/api/crm/companies", &format!("entityId={}&q=company&pageSize=20", tenant.entity_id))
+}
+
+fn create_agent(_: &Tenant, number: usize) -> Request {
+    Request::post_json("/v1/agents", &json!({"name": format!("Agent {number}"), "playbook_template": "cold_outreach"}))
+}
+
+fn list_events(_: &Tenant, _number: usize) -> Request {
     Request::get("/events", "limit=20")
 }
 
-fn import_leads(number: usize) -> Request {
+fn import_leads(_: &Tenant, number: usize) -> Request {
     let mut csv = String::from("Email,First Name,Last Name,Job Title,Company\r\n");
     for row in 0..SMALL_ROWS {
         csv += &format!("import{number:05}.{row:02}@company{:02}.example,Ada,Example,Head of Sales,Company\r\n", row % 50);

@@ -4,9 +4,10 @@
 //! run's numbers and costs stay, and so do the others in it.
 
 use axle_domain::Micros;
+use axle_domain::agent::MAX_STEPS;
 use axle_domain::crm::erasure::Person;
+use axle_store::Versioned;
 use axle_store::agent_runs::{BudgetChange, JobRecord, PersonRunRecord, RunContactRecord, Target};
-use axle_store::{CommitError, Versioned};
 use uuid::Uuid;
 
 use super::RACES;
@@ -22,7 +23,7 @@ pub(crate) async fn forget_way(app: &App, ctx: &Ctx, person: &Person, way: &Pers
     for _ in 0..RACES {
         let found = table.get::<RunContactRecord>(&key, ctx.now).await?;
         let Some(Versioned { value: contact, version }) = found else { return Ok(()) };
-        forget_approvals(app, ctx, way.id).await?;
+        forget_approvals(app, ctx, way.id, (0..MAX_STEPS).collect()).await?;
         strike(app, ctx, person, &contact).await?;
         let mut tx = table.tx();
         tx.forget_run_contact(&contact, version);
@@ -30,12 +31,10 @@ pub(crate) async fn forget_way(app: &App, ctx: &Ctx, person: &Person, way: &Pers
             let freed = BudgetChange { held: Micros(-contact.reserved.0), ..BudgetChange::default() };
             tx.change_budget(ctx.entity_id, contact.job_id, freed);
         }
-        match tx.commit().await {
-            Ok(()) => return settle(app, ctx, contact.run_id).await,
-            // A worker was faster; its next write will not be.
-            Err(CommitError::Condition { .. }) => {}
-            Err(e) => return Err(e.into()),
+        if tx.try_commit().await? {
+            return settle(app, ctx, contact.run_id).await;
         }
+        // A worker was faster; its next write will not be.
     }
     Err(Error::Unavailable("a step of an agent changes all the time".to_owned()))
 }
@@ -56,10 +55,8 @@ async fn strike(app: &App, ctx: &Ctx, person: &Person, contact: &RunContactRecor
         }
         let mut tx = table.tx();
         tx.replace("job", &job, version);
-        match tx.commit().await {
-            Ok(()) => return Ok(()),
-            Err(CommitError::Condition { .. }) => {}
-            Err(e) => return Err(e.into()),
+        if tx.try_commit().await? {
+            return Ok(());
         }
     }
     Err(Error::Unavailable("a job of an agent changes all the time".to_owned()))

@@ -1,12 +1,14 @@
 //! One execution of an agent, here and now: its steps for what it is told, and an answer.
 //!
 //! What the steps change in the table is written at the end, in one transaction with the answer, so a repeated request does nothing
-//! twice. Nothing waits here: a step that waits or needs an approval is left out, and said to be; a run does those.
+//! twice. What they did elsewhere before that transaction failed is known there by the same keys when the request is repeated, and what
+//! it cost is written down by itself. Nothing waits here: a step that waits or needs an approval is left out, and said to be; a run does those.
 
 use std::time::{Duration, Instant};
 
 use axle_domain::agent::{
-    ActionKind, ActionStatus, AgentRole, Condition, ContactKind, OnError, Playbook, RunStatus, Runtime, Step, step_key,
+    ActionKind, ActionStatus, AgentRole, Condition, ContactKind, OnError, Playbook, RunStatus, Runtime, Step, execution_id,
+    step_key,
 };
 use axle_domain::model::ModelConfig;
 use axle_domain::trace::attribute;
@@ -32,6 +34,8 @@ use crate::input;
 
 /// Time for all steps together; API Gateway gives up after 30 s.
 const PATIENCE: Duration = Duration::from_secs(22);
+/// Writes of one transaction: DynamoDB's limit.
+const MAX_WRITES: usize = 100;
 
 /// What an agent is told.
 #[derive(Clone, Debug, Default, Deserialize, ToSchema)]
@@ -92,7 +96,16 @@ pub async fn execute(
     }
     let person = person(app, ctx, &told, &mut faults).await?;
     faults.check().map_err(Error::Invalid)?;
-    let execution_id = axle_domain::id::v7_at(ctx.now, axle_domain::id::entropy());
+    if playbook.writes() > MAX_WRITES {
+        return Err(Error::Conflict(
+            "the playbook does more than an execution can write down together; trigger a run instead".to_owned(),
+        ));
+    }
+    // Repeated, a request is the same execution: others know it by its key.
+    let execution_id = match &ctx.idempotency {
+        Some(claim) => execution_id(ctx.entity_id, &claim.claim().request()),
+        None => axle_domain::id::v7_at(ctx.now, axle_domain::id::entropy()),
+    };
     let mut run = Execution {
         app,
         ctx,
@@ -111,9 +124,26 @@ pub async fn execute(
         agent,
     };
     let began = Instant::now();
-    let status = run.go().await?;
+    let status = run.go().await;
     let took = u64::try_from(began.elapsed().as_millis()).unwrap_or(0);
-    run.finish(status, took, answer).await
+    let costs = run.costs.clone();
+    let finished = match status {
+        Ok(status) => run.finish(status, took, answer).await,
+        Err(e) => Err(e),
+    };
+    if finished.is_err() {
+        keep(app, &costs).await;
+    }
+    finished
+}
+
+/// Writes down what was spent on an execution that came to nothing: it was spent all the same.
+async fn keep(app: &App, costs: &[CostRecord]) {
+    for cost in costs {
+        if let Err(e) = app.table().await.record_cost(cost).await {
+            tracing::error!(error = %e, "what a failed execution cost could not be written down");
+        }
+    }
 }
 
 /// What an agent does: its playbook, one question to its model, or a call of its service.
@@ -208,6 +238,14 @@ impl Execution<'_> {
         self.actions[index].error = Some(why.into());
     }
 
+    /// What an agent that is a service is told is passed on as it is: only who wrote a playbook writes templates.
+    fn raw_params(&self, action: ActionKind) -> &'static [&'static str] {
+        match self.agent.spec.runtime {
+            Some(Runtime::Http) => &["url", "body"],
+            _ => action.raw_params(),
+        }
+    }
+
     async fn step(&mut self, index: usize, step: &Step) -> Result<()> {
         let context = self.person.context(&self.agent.spec.name, &self.told, &self.actions);
         match step.when.as_deref().map(|when| Condition::judge(when, &context)) {
@@ -221,7 +259,7 @@ impl Execution<'_> {
             }
             _ => {}
         }
-        match prepared_params(&self.actions[index], &context, &self.actions) {
+        match prepared_params(&self.actions[index], &context, &self.actions, self.raw_params(step.action)) {
             Ok(params) => self.actions[index].params = params,
             Err(e) => {
                 self.fail(index, e);
@@ -243,6 +281,11 @@ impl Execution<'_> {
         if self.dry_run && acts_elsewhere {
             self.actions[index].result = Some(json!({"params": self.actions[index].params}));
             self.skip(index, "a dry run does nothing");
+            return Ok(());
+        }
+        let begun = self.actions.iter().filter(|action| action.attempts > 0).count();
+        if self.playbook.limits.max_actions.is_some_and(|most| begun >= most as usize) {
+            self.fail(index, "the limits of the playbook are reached: max_actions");
             return Ok(());
         }
         self.perform(index).await
@@ -330,8 +373,10 @@ impl Execution<'_> {
         self.spent.output_tokens += spent.output_tokens;
         self.spent.model = spent.model.clone().or_else(|| self.spent.model.take());
         let (trace, key) = (self.ctx.trace_id, step_key(self.key, index));
+        // A repeated request pays for its answers again: each time is a cost of its own.
+        let time = self.ctx.now;
         if let Some(category) = spent.category.filter(|_| spent.cost != Micros::ZERO) {
-            let cost = CostRecord::new(self.ctx.entity_id, category, format!("{key}/1"), self.ctx.now, spent.cost, spent.item);
+            let cost = CostRecord::new(self.ctx.entity_id, category, format!("{key}/{time}"), time, spent.cost, spent.item);
             self.costs.push(cost.agent(self.agent.id).lead(self.person.lead_id()).trace(trace));
         }
         let whole = whole_span(trace, EXECUTE, self.key, started).span_id;

@@ -235,11 +235,11 @@ pub async fn patch(app: &App, ctx: &Ctx, id: AgentId, change: &Value, if_match: 
     Err(changed_meanwhile(if_match))
 }
 
-/// Deletes an agent with its runs. What they cost and what they did stays.
+/// Deletes an agent with its runs, and answers with it as it was. What they cost and what they did stays.
 ///
 /// # Errors
 /// [`Error::Conflict`] for a built-in agent.
-pub async fn delete(app: &App, ctx: &Ctx, id: AgentId, if_match: Option<u64>) -> Result<()> {
+pub async fn delete(app: &App, ctx: &Ctx, id: AgentId, if_match: Option<u64>) -> Result<Versioned<AgentRecord>> {
     for _ in 0..RACES {
         let Versioned { value: agent, version } = get(app, ctx, id).await?;
         if agent.role.is_some() {
@@ -249,11 +249,11 @@ pub async fn delete(app: &App, ctx: &Ctx, id: AgentId, if_match: Option<u64>) ->
         let mut tx = app.table().await.tx();
         tx.delete_agent(&agent, version);
         tx.create("nudge", &AgentNudgeRecord::new(ctx.entity_id, vec![AgentTask::Forget(id)], ctx.trace_id, ctx.now));
-        match tx.commit().await {
-            Ok(()) => return Ok(()),
-            Err(CommitError::Condition { .. }) if if_match.is_none() => {}
-            Err(CommitError::Condition { .. }) => break,
-            Err(e) => return Err(e.into()),
+        if tx.try_commit().await? {
+            return Ok(Versioned { value: agent, version });
+        }
+        if if_match.is_some() {
+            break;
         }
     }
     Err(changed_meanwhile(if_match))

@@ -20,6 +20,9 @@ use crate::context::{App, Ctx};
 use crate::error::{Error, Result};
 use crate::outreach::leads::changed_meanwhile;
 
+/// Bytes of an answer that is kept for a repetition: an item of DynamoDB has 400 KB.
+const KEPT_MAX: usize = 200_000;
+
 /// Whom an agent works for, by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PersonView {
@@ -77,14 +80,17 @@ pub async fn list_runs(app: &App, ctx: &Ctx, agent: AgentId, status: Option<RunS
 pub async fn get_run(app: &App, ctx: &Ctx, id: RunId) -> Result<RunView> {
     let run = find_run(app, ctx, id).await?.value;
     let job = find_job(app, ctx, run.job_id).await?.value;
+    let contacts = everyone(app, ctx, &run, &job).await?;
+    Ok(RunView { contacts, ..view(app, ctx, run).await? })
+}
+
+async fn everyone(app: &App, ctx: &Ctx, run: &RunRecord, job: &JobRecord) -> Result<Vec<(RunContactRecord, PersonView)>> {
     let people: Vec<Target> = job.people(run.part).iter().filter(|target| !target.is_erased()).copied().collect();
     let ids: Vec<_> = people.iter().map(|target| contact_key(run.id, target.id)).collect();
     let contacts = app.table().await.run_contacts(ctx.entity_id, &ids, ctx.now).await?;
     let mut names = names(app, ctx, &people).await?;
-    let mut seen = view(app, ctx, run).await?;
     let named = contacts.into_iter().map(|found| (names.remove(&found.value.target.id).unwrap_or_default(), found.value));
-    seen.contacts = named.map(|(person, contact)| (contact, person)).collect();
-    Ok(seen)
+    Ok(named.map(|(person, contact)| (contact, person)).collect())
 }
 
 /// Who people are. Those who are gone have no name.
@@ -138,13 +144,13 @@ pub async fn get_job(app: &App, ctx: &Ctx, id: AgentJobId) -> Result<JobView> {
     let status = match &job.error {
         Some(_) => RunStatus::Failed,
         None if !job.planned && counts.ended() >= total => RunStatus::Queued,
-        None if total > 0 && counts.cancelled == total => RunStatus::Cancelled,
         None => counts.status(total, false),
     };
     Ok(JobView { job, status, counts, total })
 }
 
-/// Ends a run. Who is in the middle of a step comes to that step's end; nothing new is begun for anybody.
+/// Ends a run. Who is in the middle of a step comes to that step's end; nothing new is begun for anybody. The answer shows everyone as they
+/// stood; one that is too large to be kept is given again without them.
 ///
 /// # Errors
 /// [`Error::Conflict`] if it has ended.
@@ -162,24 +168,31 @@ pub async fn cancel(app: &App, ctx: &Ctx, id: RunId, answer: impl Fn(&RunView) -
             finished_at: Some(ctx.now),
             ..seen.run
         };
-        let everyone = job.people(run.part).iter().map(|target| AgentTask::Work(contact_key(run.id, target.id))).collect();
-        let view = RunView { status: RunStatus::Cancelled, run, ..seen };
-        let answer = answer(&view)?;
+        let tasks = job.people(run.part).iter().map(|target| AgentTask::Work(contact_key(run.id, target.id))).collect();
+        let contacts = everyone(app, ctx, &run, &job).await?;
+        let mut view = RunView { status: RunStatus::Cancelled, run, contacts, ..seen };
+        let shown = answer(&view)?;
+        view.contacts.clear();
+        let large = shown.body.to_string().len() > KEPT_MAX;
+        let kept = if large { answer(&view)? } else { shown.clone() };
         let mut tx = app.table().await.tx();
         tx.replace("run", &view.run, version);
-        tx.create("nudge", &AgentNudgeRecord::new(ctx.entity_id, everyone, view.run.trace_id, ctx.now));
+        tx.create("nudge", &AgentNudgeRecord::new(ctx.entity_id, tasks, view.run.trace_id, ctx.now));
         tx.span(&run_span(&view.run, &job.agent_name));
         let event = run_event(ctx, &view.run, EventType::AgentRunCancelled, json!({}));
         tx.emit(&event, app.config().event_retention_days);
-        ctx.keep(&mut tx, &answer);
+        ctx.keep(&mut tx, &kept);
         match tx.commit().await {
-            Ok(()) => return Ok(answer),
+            Ok(()) => return Ok(shown),
             Err(CommitError::Condition { label: "run", .. }) => {}
             Err(e) => return Err(e.into()),
         }
     }
     Err(changed_meanwhile(None))
 }
+
+/// Why a run failed: what became of each of its people says more.
+pub(super) const NOBODY: &str = "it was completed for nobody";
 
 pub(super) fn run_event(ctx: &Ctx, run: &RunRecord, event_type: EventType, data: serde_json::Value) -> Event {
     let subject = Subject::new("agent_run", run.id);
@@ -211,7 +224,8 @@ pub(super) async fn settle(app: &App, ctx: &Ctx, id: RunId) -> Result<()> {
         run.finished_at = Some(ctx.now);
         let data = json!({"actions": counts.actions, "cost": cost});
         let (event_type, data) = match status {
-            RunStatus::Failed => (EventType::AgentRunFailed, json!({"reason": "it failed for everyone"})),
+            RunStatus::Failed => (EventType::AgentRunFailed, json!({"reason": NOBODY})),
+            RunStatus::Cancelled => (EventType::AgentRunCancelled, json!({})),
             _ => (EventType::AgentRunCompleted, data),
         };
         let job = table.get::<JobRecord>(&JobRecord::key_of(ctx.entity_id, run.job_id), ctx.now).await?;

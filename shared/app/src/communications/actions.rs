@@ -21,7 +21,10 @@ pub async fn find(app: &App, ctx: &Ctx, id: CommunicationId) -> Result<Versioned
     app.table().await.communication(ctx.entity_id, id, ctx.now).await?.ok_or(Error::NotFound("communication"))
 }
 
-/// A message with what it says, and what came back as mail to it.
+/// Replies that are shown with a message.
+const REPLIES_SHOWN: usize = 20;
+
+/// A message with what it says, and the latest of what came back as mail to it, oldest first.
 pub async fn get(
     app: &App,
     ctx: &Ctx,
@@ -30,10 +33,11 @@ pub async fn get(
     let record = find(app, ctx, id).await?;
     let content = app.table().await.communication_content(ctx.entity_id, id, ctx.now).await?;
     let content = content.ok_or_else(|| Error::Internal("a message without content".to_owned()))?;
-    let replies = match record.value.channel {
+    let mut replies = match record.value.channel {
         MessageChannel::Email => app.table().await.replies(ctx.entity_id, id).await?,
         MessageChannel::Sms | MessageChannel::Webhook => Vec::new(),
     };
+    let replies = replies.split_off(replies.len().saturating_sub(REPLIES_SHOWN));
     Ok((record, content, replies))
 }
 
@@ -93,7 +97,8 @@ pub async fn cancel(
 /// Queues a message again that failed or was suppressed. Whoever retries one of unknown outcome accepts that it may arrive twice.
 ///
 /// # Errors
-/// [`Error::Conflict`] unless it failed or was suppressed.
+/// [`Error::Conflict`] unless it failed or was suppressed; for a message of a campaign's sequence also then, unless its outcome is unknown:
+/// what others took of the budget and of the day was given back, while such a one still has its own.
 pub async fn retry(
     app: &App,
     ctx: &Ctx,
@@ -105,6 +110,13 @@ pub async fn retry(
         let from = record.status;
         if !from.may_become(CommunicationStatus::Pending) || from == CommunicationStatus::Processing {
             return Err(Error::Conflict(format!("the message is {from}; only a failed or suppressed one can be tried again")));
+        }
+        if crate::outreach::campaigns::is_of_sequence(&record) && !record.outcome_unknown {
+            return Err(Error::Conflict(
+                "the message is of a campaign's sequence, which has ended for the lead, and what it took was given back; clone the \
+                 campaign to write to the lead again"
+                    .to_owned(),
+            ));
         }
         record.status = CommunicationStatus::Pending;
         record.scheduled_send_time = ctx.now;

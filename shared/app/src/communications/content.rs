@@ -8,8 +8,13 @@ use crate::context::App;
 use crate::error::Result;
 
 /// The content as it will be sent: an e-mail's links are counted, its opening is seen and the way out is shown, as far as each is
-/// wanted or due.
-pub(super) async fn prepare(app: &App, record: &CommunicationRecord, input: CommunicationInput) -> Result<ContentRecord> {
+/// wanted or due. `language`: what the way out is shown in, English if `None`.
+pub(super) async fn prepare(
+    app: &App,
+    record: &CommunicationRecord,
+    input: CommunicationInput,
+    language: Option<&str>,
+) -> Result<ContentRecord> {
     let CommunicationInput { text, html, headers, track, .. } = input;
     let (entity_id, communication_id) = (record.entity_id, record.id);
     if record.channel != MessageChannel::Email {
@@ -23,7 +28,7 @@ pub(super) async fn prepare(app: &App, record: &CommunicationRecord, input: Comm
         opens: track.opens,
         clicks: track.clicks,
         unsubscribe: record.category == Category::Marketing,
-        language: None,
+        language,
     };
     let ready = axle_domain::mail::prepare(&Content { text: text.as_deref(), html: html.as_deref() }, &links);
     Ok(ContentRecord { entity_id, communication_id, text: Some(ready.text), html: ready.html, headers, links: ready.links })

@@ -14,12 +14,13 @@ pub(crate) fn price(record: &CommunicationRecord) -> Micros {
 /// Adds a message that has just become sent to what was sent and spent. It goes with the write that makes the message sent, which happens
 /// once.
 pub(super) fn count_sent(tx: &mut Tx<'_>, record: &CommunicationRecord) {
+    let agent = record.agent_id.map(|id| id.to_string());
     let place = CostPlace {
         entity_id: record.entity_id,
         at: record.sent_at.unwrap_or(record.updated_at),
         subject: record.id.uuid().as_u128(),
         campaign_id: record.campaign_id,
-        agent_id: None,
+        agent_id: agent.as_deref(),
     };
     tx.cost_unit(&place, CostUnit::Sent);
     tx.spent(&place, CostCategory::ChannelCosts, price(record));

@@ -6,7 +6,7 @@ use axle_domain::lead::LeadStatus;
 use axle_domain::mail::{Access, MachineReason, Purpose, Ticket, swept};
 use axle_domain::{Actor, Time, TraceId};
 use axle_store::communications::{CommunicationRecord, ContentRecord};
-use axle_store::{CommitError, Tx, Versioned};
+use axle_store::{Tx, Versioned};
 use serde_json::json;
 
 use super::{event, suppressions};
@@ -93,10 +93,8 @@ pub(super) async fn unsubscribe_by(app: &App, ticket: &Ticket, way: &str) -> Res
             None => told,
         };
         tx.emit(&told, app.config().event_retention_days);
-        match tx.commit().await {
-            Ok(()) => return Ok(()),
-            Err(CommitError::Condition { .. }) => {}
-            Err(e) => return Err(e.into()),
+        if tx.try_commit().await? {
+            return Ok(());
         }
     }
     Err(Error::Unavailable("an unsubscription met too many others".to_owned()))
@@ -196,10 +194,8 @@ async fn note(app: &App, ticket: &Ticket, change: impl Fn(&mut CommunicationReco
         let mut tx = app.table().await.tx();
         change(&mut record, &mut tx, app.now());
         tx.replace("message", &record, version);
-        match tx.commit().await {
-            Ok(()) => return Ok(()),
-            Err(CommitError::Condition { .. }) => {}
-            Err(e) => return Err(e.into()),
+        if tx.try_commit().await? {
+            return Ok(());
         }
     }
     Err(Error::Unavailable("an engagement met too many others".to_owned()))

@@ -9,9 +9,9 @@ use axle_domain::event::{Event, EventType};
 use axle_domain::lead::LeadStatus;
 use axle_domain::mail::{Bounced, Feedback, FeedbackKind, MessageId};
 use axle_domain::{Actor, EntityId, Time};
+use axle_store::Versioned;
 use axle_store::communications::CommunicationRecord;
 use axle_store::outbox_rates::MessageOutcome;
-use axle_store::{CommitError, Versioned};
 use serde_json::json;
 
 use super::{event, send, suppressions};
@@ -178,11 +178,7 @@ async fn commit(
     status::advance(app, &mut tx, entity, record.lead_id, lead, now).await?;
     tx.replace("message", &record, version);
     tx.emit(&told(&record, event_type, now, data), retention);
-    match tx.commit().await {
-        Ok(()) => Ok(true),
-        Err(CommitError::Condition { .. }) => Ok(false),
-        Err(e) => Err(e.into()),
-    }
+    Ok(tx.try_commit().await?)
 }
 
 fn told(record: &CommunicationRecord, event_type: EventType, now: Time, data: serde_json::Value) -> Event {

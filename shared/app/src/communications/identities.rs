@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axle_domain::address::Email;
 use axle_domain::communication::{IdentityInput, IdentitySettings, IdentityStatus};
-use axle_domain::mail::{Credentials, HeaderText, IdentityKind, Mailbox, MessageId, Purpose, Ticket};
+use axle_domain::mail::{Credentials, HeaderText, IdentityKind, Mailbox, MessageId, Purpose, SenderProof, Ticket};
 use axle_domain::{CommunicationId, EntityId, Faults, SendingIdentityId};
 use axle_providers::mail::{Account, OutgoingEmail, SendErrorKind, Verification};
 use axle_store::identities::IdentityRecord;
@@ -67,6 +67,7 @@ pub(super) async fn renew(app: &App, identity: &IdentityRecord, credentials: &Cr
             if current.revision == identity.revision {
                 current.credentials.clone_from(&sealed);
             }
+            Ok(())
         })
         .await
     };
@@ -227,11 +228,11 @@ pub async fn delete_identity(app: &App, ctx: &Ctx, id: SendingIdentityId, if_mat
         let mut tx = app.table().await.tx();
         tx.delete("identity", IdentityRecord::key_of(ctx.entity_id, id), version);
         audit::note(ctx, &mut tx, "sending_identity.deleted", id, json!({}));
-        match tx.commit().await {
-            Ok(()) => return Ok(()),
-            Err(CommitError::Condition { .. }) if if_match.is_none() => {}
-            Err(CommitError::Condition { .. }) => break,
-            Err(e) => return Err(e.into()),
+        if tx.try_commit().await? {
+            return Ok(());
+        }
+        if if_match.is_some() {
+            break;
         }
     }
     Err(changed_meanwhile(if_match))
@@ -250,15 +251,16 @@ pub struct Verified {
 /// deployment, so whoever reads mail at the address has to follow a link that is sent there first.
 ///
 /// # Errors
-/// [`Error::Unavailable`] if the provider cannot be asked at the moment.
+/// [`Error::Unavailable`] if the provider cannot be asked at the moment; [`Error::Conflict`] if its address or credentials were changed
+/// while it was asked: what it said is of others then.
 pub async fn verify_identity(app: &App, ctx: &Ctx, id: SendingIdentityId) -> Result<Verified> {
-    let Versioned { value: identity, .. } = get_identity(app, ctx, id).await?;
-    let from = Email::parse(&identity.from).map_err(|e| Error::Internal(e.to_string()))?;
-    let account = account(app, &identity).await?;
+    let Versioned { value: asked, .. } = get_identity(app, ctx, id).await?;
+    let from = Email::parse(&asked.from).map_err(|e| Error::Internal(e.to_string()))?;
+    let account = account(app, &asked).await?;
     let (status, detail) = match app.sender().verify(&account, &from, VERIFY_TIMEOUT).await {
-        Ok(Verification::Verified) if identity.kind == IdentityKind::Ses && identity.confirmed_at.is_none() => {
-            ask_to_confirm(app, ctx, &identity, from).await?;
-            (IdentityStatus::Unverified, Some(format!("follow the link in the message that was sent to {}", identity.from)))
+        Ok(Verification::Verified) if asked.kind == IdentityKind::Ses && asked.confirmed_at.is_none() => {
+            ask_to_confirm(app, ctx, &asked, from).await?;
+            (IdentityStatus::Unverified, Some(format!("follow the link in the message that was sent to {}", asked.from)))
         }
         Ok(Verification::Verified) => (IdentityStatus::Verified, None),
         Ok(Verification::Pending { detail }) => (IdentityStatus::Unverified, Some(detail)),
@@ -266,9 +268,13 @@ pub async fn verify_identity(app: &App, ctx: &Ctx, id: SendingIdentityId) -> Res
         Err(e) => return Err(Error::Unavailable(e.reason)),
     };
     record(app, ctx, id, |identity| {
+        if identity.revision != asked.revision {
+            return Err(changed_meanwhile(None));
+        }
         identity.status = status;
         identity.status_detail = detail.clone();
         identity.verified_at = (status == IdentityStatus::Verified).then_some(ctx.now);
+        Ok(())
     })
     .await?;
     Ok(Verified { id, status, detail })
@@ -280,11 +286,12 @@ async fn ask_to_confirm(app: &App, ctx: &Ctx, identity: &IdentityRecord, to: Ema
     let Some(sender) = config.sender.clone() else {
         return Err(Error::Conflict("this deployment has no sender address of its own to send the confirmation from".to_owned()));
     };
-    let ticket = Ticket { purpose: Purpose::Sender, entity: ctx.entity_id, message: identity.id.uuid() };
+    let proof = SenderProof::new(&to, ctx.now);
+    let ticket = Ticket { purpose: Purpose::Sender(proof), entity: ctx.entity_id, message: identity.id.uuid() };
     let link = app.link_key().await?.url(&config.base_url, &ticket);
     let communication_id = CommunicationId::new_at(ctx.now);
     let text = format!(
-        "Somebody wants to send messages as {to} with Axle.\n\nIf that is you, follow this link and confirm:\n{link}\n\nIf it is not, do nothing.\n"
+        "Somebody wants to send messages as {to} with Axle.\n\nIf that is you, follow this link within a week and confirm:\n{link}\n\nIf it is not, do nothing.\n"
     );
     let message = OutgoingEmail {
         entity_id: ctx.entity_id,
@@ -306,35 +313,39 @@ async fn ask_to_confirm(app: &App, ctx: &Ctx, identity: &IdentityRecord, to: Ema
     sent.map(drop).map_err(|e| Error::Unavailable(e.reason))
 }
 
-/// Changes an identity's state, whoever changes its settings meanwhile.
-async fn record(app: &App, ctx: &Ctx, id: SendingIdentityId, change: impl Fn(&mut IdentityRecord)) -> Result<()> {
+/// Changes an identity's state, whoever changes its settings meanwhile, unless `change` refuses what it is by then.
+async fn record(app: &App, ctx: &Ctx, id: SendingIdentityId, change: impl Fn(&mut IdentityRecord) -> Result<()>) -> Result<()> {
     for _ in 0..RACES {
         let Versioned { value: mut identity, version } = get_identity(app, ctx, id).await?;
-        change(&mut identity);
+        change(&mut identity)?;
         let mut tx = app.table().await.tx();
         tx.replace("identity", &identity, version);
-        match tx.commit().await {
-            Ok(()) => return Ok(()),
-            Err(CommitError::Condition { .. }) => {}
-            Err(e) => return Err(e.into()),
+        if tx.try_commit().await? {
+            return Ok(());
         }
     }
     Err(changed_meanwhile(None))
 }
 
-/// Notes that whoever reads mail at an SES identity's address agrees to its being sent from. The proof is the link's ticket.
+/// Notes that whoever reads mail at an SES identity's address agrees to its being sent from. The proof is the link's ticket: for the
+/// address that the link was sent to, and for no other that the identity was given since.
 ///
 /// # Errors
-/// [`Error::NotFound`] if the link is not one of ours or its identity is gone.
+/// [`Error::NotFound`] if the link is not one of ours or has run out, or its identity is gone or has another address.
 pub async fn confirm_identity(app: &App, ticket: &str) -> Result<()> {
-    let ticket = app.link_key().await?.read(ticket).filter(|ticket| ticket.purpose == Purpose::Sender);
-    let ticket = ticket.ok_or(Error::NotFound("sending identity"))?;
+    const GONE: Error = Error::NotFound("sending identity");
+    let ticket = app.link_key().await?.read(ticket).ok_or(GONE)?;
+    let Purpose::Sender(proof) = ticket.purpose else { return Err(GONE) };
     let ctx = Ctx::system(ticket.entity, "sender-confirmation", app.now(), axle_domain::TraceId::random());
     record(app, &ctx, SendingIdentityId::from_uuid(ticket.message), |identity| {
+        if !Email::parse(&identity.from).is_ok_and(|from| proof.holds(&from, ctx.now)) {
+            return Err(GONE);
+        }
         identity.confirmed_at = Some(ctx.now);
         identity.status = IdentityStatus::Verified;
         identity.status_detail = None;
         identity.verified_at = Some(ctx.now);
+        Ok(())
     })
     .await
 }

@@ -14,6 +14,7 @@ use axle_store::communications::CommunicationRecord;
 use axle_store::costs::CostPlace;
 use axle_store::replies::ReplyRecord;
 use axle_store::{CommitError, Versioned};
+use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use serde::Serialize;
 use serde_json::json;
@@ -31,6 +32,9 @@ use crate::outreach::status;
 const RACES: usize = 8;
 /// Message ids of a mail that are looked up.
 const IDS_TRIED: usize = 12;
+/// Replies to one message from which on those of programs are not kept, and replies by people from which on no more are: two programs that
+/// answer each other do not stop by themselves.
+const REPLIES_KEPT: u32 = 100;
 /// Bytes of a reply's text that are kept.
 const TEXT_MAX: usize = 20_000;
 /// Bytes of a stored mail that are read; SES takes 40 MB, of which the text comes first.
@@ -100,13 +104,22 @@ pub async fn post(
 
 /// Takes a mail that SES has received: in its report, or stored in our bucket.
 ///
+/// A stored one is emptied when that is done: what was kept of it is in the table, where an erasure finds it. It is not deleted, as
+/// whoever may not list a bucket cannot tell an object that is gone from one that it may not read, and a report can come twice.
+///
 /// # Errors
 /// [`Error::Unavailable`] if it has to be handed out again.
 pub async fn receive(app: &App, report: &Feedback) -> Result<Noted> {
     let FeedbackKind::Receipt(receipt) = &report.kind else { return Ok(Noted::Passed) };
-    if receipt.refused {
-        return Ok(Noted::Passed);
+    let noted = if receipt.refused { Noted::Passed } else { received(app, report, receipt).await? };
+    if let Some(key) = stored_key(receipt) {
+        let emptied = app.objects().put(key, "message/rfc822", Bytes::new()).await;
+        emptied.map_err(|e| Error::Unavailable(e.to_string()))?;
     }
+    Ok(noted)
+}
+
+async fn received(app: &App, report: &Feedback, receipt: &Receipt) -> Result<Noted> {
     let Some(raw) = raw_of(app, receipt).await? else { return Ok(Noted::Passed) };
     let Ok(mail) = InboundMail::parse(&raw, report.at) else {
         tracing::warn!("a received mail cannot be read");
@@ -118,12 +131,19 @@ pub async fn receive(app: &App, report: &Feedback) -> Result<Noted> {
     Ok(if answer.outcome == InboundOutcome::Unmatched { Noted::Passed } else { Noted::Recorded })
 }
 
-async fn raw_of(app: &App, receipt: &Receipt) -> Result<Option<Vec<u8>>> {
+/// Where a mail is stored. Another key would be another kind of object: nobody's mail.
+fn stored_key(receipt: &Receipt) -> Option<&str> {
     match &receipt.mail {
-        ReceivedMail::Inline(raw) => Ok(Some(raw.clone())),
-        // Another key would be another kind of object: nobody's mail.
-        ReceivedMail::Stored { key, .. } if key.starts_with(INBOUND_PREFIX) => stored(app, key).await,
-        ReceivedMail::Stored { .. } | ReceivedMail::Absent => Ok(None),
+        ReceivedMail::Stored { key, .. } => Some(key.as_str()).filter(|key| key.starts_with(INBOUND_PREFIX)),
+        ReceivedMail::Inline(_) | ReceivedMail::Absent => None,
+    }
+}
+
+async fn raw_of(app: &App, receipt: &Receipt) -> Result<Option<Vec<u8>>> {
+    match (&receipt.mail, stored_key(receipt)) {
+        (ReceivedMail::Inline(raw), _) => Ok(Some(raw.clone())),
+        (_, Some(key)) => stored(app, key).await,
+        (_, None) => Ok(None),
     }
 }
 
@@ -143,7 +163,8 @@ async fn stored(app: &App, key: &str) -> Result<Option<Vec<u8>>> {
             break;
         }
     }
-    Ok(Some(raw))
+    // One that was read before.
+    Ok(Some(raw).filter(|raw| !raw.is_empty()))
 }
 
 /// Takes a mail in.
@@ -256,13 +277,19 @@ async fn record(app: &App, inbound: &Inbound, found: Versioned<CommunicationReco
     let reply = reply_of(inbound, &record, now);
     let outcome = if reply.automatic { InboundOutcome::Automatic } else { InboundOutcome::Reply };
     let answer = Some(InboundAnswer { outcome, communication_id: Some(record.id) });
+    // What programs wrote keeps no person's word out.
+    let so_far = if reply.automatic { record.replies_kept } else { record.engagement.replies };
+    if so_far >= REPLIES_KEPT {
+        tracing::info!(entity_id = %record.entity_id, communication_id = %record.id, "one more reply to a message was not kept");
+        return Ok(answer);
+    }
+    record.replies_kept += 1;
     let mut tx = table.tx();
     tx.create("reply", &reply);
     if !reply.automatic {
         record.engagement.replied_at.get_or_insert(reply.received_at);
         record.engagement.replies = record.engagement.replies.saturating_add(1);
         record.updated_at = now;
-        tx.replace("message", &record, version);
         let subject = reply.id.as_u128();
         let (entity_id, campaign_id) = (record.entity_id, record.campaign_id);
         tx.cost_unit(&CostPlace { entity_id, at: now, subject, campaign_id, agent_id: None }, CostUnit::Reply);
@@ -271,6 +298,7 @@ async fn record(app: &App, inbound: &Inbound, found: Versioned<CommunicationReco
         let told = event(&record, EventType::CommunicationReplied, Actor::system("inbound"), now, data);
         tx.emit(&told, app.config().event_retention_days);
     }
+    tx.replace("message", &record, version);
     match tx.commit().await {
         Ok(()) => Ok(answer),
         // It came before.

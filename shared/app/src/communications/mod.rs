@@ -49,6 +49,10 @@ pub(crate) fn event(record: &CommunicationRecord, event_type: EventType, actor: 
     let event = Event::new(event_type, record.entity_id, now, actor, subject, without_nulls(data));
     let event = event.campaign(record.campaign_id).trace(record.trace_id);
     let event = event.deal(record.deal_id);
+    let event = match record.agent_id {
+        Some(agent) => event.agent(agent),
+        None => event,
+    };
     match record.lead_id {
         Some(lead) => event.lead(lead),
         None => event,

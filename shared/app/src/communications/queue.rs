@@ -1,13 +1,15 @@
 //! Queueing a message. One function, whoever wants it sent.
 
-use axle_domain::communication::{CommunicationInput, CommunicationStatus, MessageChannel, next_allowed};
+use axle_domain::campaign::Messaging;
+use axle_domain::communication::{CommunicationInput, CommunicationStatus, MessageChannel, next_allowed_by_all};
 use axle_domain::mail::IdentityKind;
 use axle_domain::trace::SpanId;
-use axle_domain::{CommunicationId, Faults, Input, Time};
+use axle_domain::{CommunicationId, Faults, Input};
 use axle_store::Tx;
 use axle_store::communications::{CommunicationEntry, CommunicationRecord, ContentRecord, Engagement};
 use axle_store::identities::IdentityRecord;
 
+use super::send::NEVER_OPEN;
 use super::{content, recipient};
 use crate::answer::Answer;
 use crate::context::{App, Ctx};
@@ -44,11 +46,18 @@ impl Prepared {
 /// # Errors
 /// [`Error::Invalid`] with every fault.
 pub async fn prepare(app: &App, ctx: &Ctx, input: CommunicationInput) -> Result<Prepared> {
-    prepare_as(app, ctx, CommunicationId::new_at(ctx.now), input).await
+    prepare_as(app, ctx, CommunicationId::new_at(ctx.now), input, None).await
 }
 
-/// The same for a message whose id says what it is, so that it cannot be queued twice.
-pub(crate) async fn prepare_as(app: &App, ctx: &Ctx, id: CommunicationId, input: CommunicationInput) -> Result<Prepared> {
+/// The same for a message whose id says what it is, so that it cannot be queued twice, and which goes out in
+/// the window and the language of a campaign.
+pub(crate) async fn prepare_as(
+    app: &App,
+    ctx: &Ctx,
+    id: CommunicationId,
+    input: CommunicationInput,
+    campaign: Option<&Messaging>,
+) -> Result<Prepared> {
     let mut faults = Faults::new();
     input.note_faults(&mut faults);
     input.check_time(ctx.now, &mut faults);
@@ -62,6 +71,10 @@ pub(crate) async fn prepare_as(app: &App, ctx: &Ctx, id: CommunicationId, input:
     let recipient = recipient.ok_or_else(|| Error::Internal("a message without a recipient".to_owned()))?;
     let wanted = input.send_at.unwrap_or(ctx.now).max(ctx.now);
     let timezone = recipient.timezone;
+    let own = identity.as_ref().and_then(|identity| identity.sending_window.as_ref());
+    let windows: Vec<_> = own.into_iter().chain(campaign.and_then(|campaign| campaign.sending_window.as_ref())).collect();
+    let opens = next_allowed_by_all(&windows, timezone.as_deref(), wanted);
+    let scheduled_send_time = opens.ok_or_else(|| Error::invalid("/identity_id", NEVER_OPEN))?;
     let record = CommunicationRecord {
         entity_id: ctx.entity_id,
         id,
@@ -72,12 +85,14 @@ pub(crate) async fn prepare_as(app: &App, ctx: &Ctx, id: CommunicationId, input:
         to_name: recipient.name,
         lead_id: input.lead_id,
         contact_id: input.contact_id,
-        deal_id: None,
+        // In the timeline of a deal stand e-mails.
+        deal_id: recipient.deal_id.filter(|_| input.channel == MessageChannel::Email),
+        agent_id: None,
         campaign_id: input.campaign_id,
         identity_id: input.identity_id,
         subject: input.subject.clone(),
         track: input.track,
-        scheduled_send_time: scheduled(identity.as_ref(), timezone.as_deref(), wanted),
+        scheduled_send_time,
         due_since: None,
         timezone,
         attempts: Vec::new(),
@@ -93,12 +108,13 @@ pub(crate) async fn prepare_as(app: &App, ctx: &Ctx, id: CommunicationId, input:
         error: None,
         outcome_unknown: false,
         engagement: Engagement::default(),
+        replies_kept: 0,
         actor: ctx.actor.clone(),
         trace_id: ctx.trace_id,
         created_at: ctx.now,
         updated_at: ctx.now,
     };
-    let content = content::prepare(app, &record, input).await?;
+    let content = content::prepare(app, &record, input, campaign.and_then(|campaign| campaign.language.as_deref())).await?;
     let later = record.scheduled_send_time > ctx.now;
     let due_at = later.then_some(record.scheduled_send_time);
     let provider = provider(record.channel, identity.as_ref().map(|identity| identity.kind));
@@ -131,11 +147,6 @@ pub(crate) fn provider(channel: MessageChannel, identity: Option<IdentityKind>) 
         MessageChannel::Sms => "sns",
         MessageChannel::Webhook => "webhook",
     }
-}
-
-fn scheduled(identity: Option<&IdentityRecord>, contact_zone: Option<&str>, wanted: Time) -> Time {
-    let window = identity.and_then(|identity| identity.sending_window.as_ref());
-    window.map_or(wanted, |window| next_allowed(window, contact_zone, wanted))
 }
 
 /// The identity that an e-mail names, or the fault noted. An e-mail without one needs the deployment's own sender address.

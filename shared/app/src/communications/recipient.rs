@@ -1,8 +1,8 @@
 //! Whom a message goes to.
 
 use axle_domain::communication::{CommunicationInput, MessageChannel, Recipient};
-use axle_domain::{ContactId, Faults, LeadId};
-use axle_store::leads::Slot;
+use axle_domain::{ContactId, DealId, Faults, LeadId};
+use axle_store::leads::{LeadRecord, Slot};
 
 use crate::context::{App, Ctx};
 use crate::crm::contacts;
@@ -14,12 +14,14 @@ pub(super) struct Resolved {
     pub(super) to: String,
     pub(super) name: Option<String>,
     pub(super) timezone: Option<String>,
+    /// The deal of a lead that was promoted.
+    pub(super) deal_id: Option<DealId>,
 }
 
 /// Finds the address, or notes why there is none.
 pub(super) async fn resolve(app: &App, ctx: &Ctx, input: &CommunicationInput, faults: &mut Faults) -> Result<Option<Resolved>> {
     match input.recipient(app.config().network, faults) {
-        Some(Recipient::Address(to)) => Ok(Some(Resolved { to, name: None, timezone: None })),
+        Some(Recipient::Address(to)) => Ok(Some(Resolved { to, name: None, timezone: None, deal_id: None })),
         Some(Recipient::Lead(id)) => lead(app, ctx, id, input.channel, faults).await,
         Some(Recipient::Contact(id)) => contact(app, ctx, id, input.channel, faults).await,
         None => Ok(None),
@@ -31,7 +33,7 @@ async fn lead(app: &App, ctx: &Ctx, id: LeadId, channel: MessageChannel, faults:
         faults.add("/lead_id", "no lead has this id");
         return Ok(None);
     };
-    let profile = lead.value.profile;
+    let LeadRecord { profile, promotion, .. } = lead.value;
     let to = match channel {
         MessageChannel::Email => profile.email.map(String::from),
         MessageChannel::Sms => profile.phone.map(String::from),
@@ -42,7 +44,8 @@ async fn lead(app: &App, ctx: &Ctx, id: LeadId, channel: MessageChannel, faults:
         return Ok(None);
     };
     let names = [profile.first_name, profile.last_name].into_iter().flatten().collect::<Vec<_>>().join(" ");
-    Ok(Some(Resolved { to, name: Some(names).filter(|name| !name.is_empty()), timezone: profile.timezone }))
+    let (name, deal_id) = (Some(names).filter(|name| !name.is_empty()), promotion.map(|promotion| promotion.deal_id));
+    Ok(Some(Resolved { to, name, timezone: profile.timezone, deal_id }))
 }
 
 async fn contact(app: &App, ctx: &Ctx, id: ContactId, channel: MessageChannel, faults: &mut Faults) -> Result<Option<Resolved>> {
@@ -69,5 +72,5 @@ async fn contact(app: &App, ctx: &Ctx, id: ContactId, channel: MessageChannel, f
         return Ok(None);
     };
     let names = [profile.first_name, profile.last_name].into_iter().flatten().collect::<Vec<_>>().join(" ");
-    Ok(Some(Resolved { to, name: Some(names).filter(|name| !name.is_empty()), timezone: None }))
+    Ok(Some(Resolved { to, name: Some(names).filter(|name| !name.is_empty()), timezone: None, deal_id: None }))
 }

@@ -83,11 +83,11 @@ pub async fn patch(
         field.updated_at = ctx.now;
         let mut tx = app.table().await.tx();
         tx.replace("custom field", &field, version);
-        match tx.commit().await {
-            Ok(()) => return Ok(Versioned { value: field, version: version + 1 }),
-            Err(CommitError::Condition { .. }) if if_match.is_none() => {}
-            Err(CommitError::Condition { .. }) => break,
-            Err(e) => return Err(e.into()),
+        if tx.try_commit().await? {
+            return Ok(Versioned { value: field, version: version + 1 });
+        }
+        if if_match.is_some() {
+            break;
         }
     }
     Err(changed_meanwhile(if_match))
@@ -100,11 +100,11 @@ pub async fn delete(app: &App, ctx: &Ctx, id: CustomFieldId, if_match: Option<u6
         require_version(version, if_match)?;
         let mut tx = app.table().await.tx();
         tx.delete("custom field", field.key(), version);
-        match tx.commit().await {
-            Ok(()) => return Ok(()),
-            Err(CommitError::Condition { .. }) if if_match.is_none() => {}
-            Err(CommitError::Condition { .. }) => break,
-            Err(e) => return Err(e.into()),
+        if tx.try_commit().await? {
+            return Ok(());
+        }
+        if if_match.is_some() {
+            break;
         }
     }
     Err(changed_meanwhile(if_match))

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use axle_domain::crm::{AddToListInput, ListFilter, MAX_ADDED, MarketingListInput, OwnerFilter, PageNumber};
 use axle_domain::text::fold;
 use axle_domain::{CompanyId, Faults, Input, MarketingListId};
+use axle_store::Versioned;
 use axle_store::crm::companies::{CompanyQuery, CompanyRecord};
 use axle_store::crm::marketing_lists::MarketingListRecord;
-use axle_store::{CommitError, Versioned};
 use serde_json::Value;
 
 use super::shared::{Numbered, RACES, patched};
@@ -91,11 +91,11 @@ pub async fn patch(app: &App, ctx: &Ctx, id: MarketingListId, change: &Value, if
         let new = MarketingListRecord { q: fold(&name), name, description, updated_at: ctx.now, ..old };
         let mut tx = app.table().await.tx();
         tx.replace("list", &new, version);
-        match tx.commit().await {
-            Ok(()) => return counted(app, ctx, Versioned { value: new, version: version + 1 }).await,
-            Err(CommitError::Condition { .. }) if if_match.is_none() => {}
-            Err(CommitError::Condition { .. }) => break,
-            Err(e) => return Err(e.into()),
+        if tx.try_commit().await? {
+            return counted(app, ctx, Versioned { value: new, version: version + 1 }).await;
+        }
+        if if_match.is_some() {
+            break;
         }
     }
     Err(changed_meanwhile(if_match))
@@ -109,11 +109,11 @@ pub async fn delete(app: &App, ctx: &Ctx, id: MarketingListId, if_match: Option<
         require_version(version, if_match)?;
         let mut tx = table.tx();
         tx.delete_list(&list, version);
-        match tx.commit().await {
-            Ok(()) => return Ok(table.clear_list(ctx.entity_id, id).await?),
-            Err(CommitError::Condition { .. }) if if_match.is_none() => {}
-            Err(CommitError::Condition { .. }) => break,
-            Err(e) => return Err(e.into()),
+        if tx.try_commit().await? {
+            return Ok(table.clear_list(ctx.entity_id, id).await?);
+        }
+        if if_match.is_some() {
+            break;
         }
     }
     Err(changed_meanwhile(if_match))

@@ -10,7 +10,7 @@ use axle_domain::{CompanyId, CompanyMembershipId, ContactId, Faults};
 use axle_store::crm::companies::CompanyRecord;
 use axle_store::crm::contacts::{ContactQuery, ContactRecord};
 use axle_store::crm::memberships::CompanyMembershipRecord;
-use axle_store::{CommitError, Record, Versioned};
+use axle_store::{CommitError, Record, Tx, Versioned};
 use serde_json::Value;
 
 use super::shared::{Numbered, RACES, find_company, patched};
@@ -113,6 +113,26 @@ pub async fn create(
         }
     }
     Err(changed_meanwhile(None))
+}
+
+/// Puts a contact into a company, unless they are in it or in as many as they can be. A failed condition labelled `contact` or
+/// `membership` means that somebody else changed their places meanwhile: look again.
+pub(super) async fn join(
+    app: &App,
+    ctx: &Ctx,
+    tx: &mut Tx<'_>,
+    contact: Versioned<ContactRecord>,
+    company: CompanyId,
+) -> Result<()> {
+    let Versioned { value: mut holder, version } = contact;
+    if refuse_another(&all(app, ctx, &holder).await?, company).is_err() {
+        return Ok(());
+    }
+    holder.company_id.get_or_insert(company);
+    holder.updated_at = ctx.now;
+    tx.replace("contact", &holder, version);
+    tx.create("membership", &contacts::place(ctx, holder.id, company));
+    Ok(())
 }
 
 fn refuse_another(there: &[Membership], company: CompanyId) -> Result<()> {

@@ -10,13 +10,14 @@ use axle_domain::lead::{IdentityKey, LeadProfile};
 use axle_domain::{CompanyId, ContactId, DealId, Faults, LeadId, enrich};
 use axle_store::crm::companies::CompanyRecord;
 use axle_store::crm::contacts::ContactRecord;
+use axle_store::crm::deals::DealRecord;
 use axle_store::leads::{LeadRecord, Promotion, Slot};
 use axle_store::{CommitError, Tx, Versioned};
 use uuid::Uuid;
 
 use super::races::wait_for_others;
 use super::stages::{self, Way};
-use super::{companies, contacts, deals};
+use super::{companies, contacts, deals, memberships};
 use crate::context::{App, Ctx};
 use crate::error::{Error, Result};
 use crate::outreach::leads::{Place, find_place};
@@ -29,20 +30,34 @@ const NAMESPACE: Uuid = Uuid::from_u128(0x5f0c_9d21_7be4_4e1b_9a63_c8d1_20f7_4a9
 const SOURCE: &str = "outreach";
 
 /// Promotes a prospect: finds or makes the company by its domain and the person by their address, and opens a deal in `stage`, each linked
-/// with the other, in one transaction. One that is promoted already has one deal and gets no second; if that stands before `stage`, it is
-/// moved there. A prospect that is gone is no fault.
+/// with the other, in one transaction. One that is promoted already has one deal and gets no second, unless that was deleted; if it stands
+/// before `stage`, it is moved there. A prospect that was deleted and made again finds the deal that it had. One that is gone is no fault.
 pub(crate) async fn promote(app: &App, ctx: &Ctx, id: LeadId, stage: Stage) -> Result<Option<DealId>> {
     let table = app.table().await;
     for attempt in 0..RACES {
         let Slot::Lead(lead) = table.slot(ctx.entity_id, id).await? else { return Ok(None) };
         let Versioned { value: mut lead, version } = *lead;
-        if let Some(promotion) = &lead.promotion {
-            return further(app, ctx, promotion.deal_id, stage).await;
-        }
+        let name = match &lead.promotion {
+            None => format!("{}/{id}", ctx.entity_id),
+            Some(promotion) => match further(app, ctx, promotion.deal_id, stage).await? {
+                Some(deal) => return Ok(Some(deal)),
+                None => format!("{}/{id}/{}", ctx.entity_id, promotion.deal_id),
+            },
+        };
+        let deal_id = DealId::from_uuid(Uuid::new_v5(&NAMESPACE, name.as_bytes()));
         let mut tx = table.tx();
         let company = company(app, ctx, &mut tx, &lead.profile).await?;
         let contact = contact(app, ctx, &mut tx, &lead.profile, company).await?;
-        let deal_id = DealId::from_uuid(Uuid::new_v5(&NAMESPACE, format!("{}/{id}", ctx.entity_id).as_bytes()));
+        lead.promotion = Some(Promotion { contact_id: contact, deal_id });
+        lead.updated_at = Some(ctx.now);
+        tx.replace("lead", &lead, version);
+        if find(app, ctx, deal_id).await?.is_some() {
+            if tx.try_commit().await? {
+                return further(app, ctx, deal_id, stage).await;
+            }
+            wait_for_others(attempt).await;
+            continue;
+        }
         let wish = DealInput {
             title: title(&lead),
             company_id: company,
@@ -58,9 +73,6 @@ pub(crate) async fn promote(app: &App, ctx: &Ctx, id: LeadId, stage: Stage) -> R
         deal.prospect_id = Some(id);
         stages::consequences(app, ctx, &mut tx, None, Some(&mut deal), &Way::Patch).await?;
         tx.create_deal(&deal);
-        lead.promotion = Some(Promotion { contact_id: contact, deal_id });
-        lead.updated_at = Some(ctx.now);
-        tx.replace("lead", &lead, version);
         match tx.commit().await {
             Ok(()) => return Ok(Some(deal_id)),
             // Somebody else made one of these, or changed the prospect: look again.
@@ -71,13 +83,17 @@ pub(crate) async fn promote(app: &App, ctx: &Ctx, id: LeadId, stage: Stage) -> R
     Err(Error::Unavailable("a prospect keeps changing".to_owned()))
 }
 
+async fn find(app: &App, ctx: &Ctx, id: DealId) -> Result<Option<DealRecord>> {
+    match deals::get(app, ctx, id).await {
+        Ok(deal) => Ok(Some(deal.value)),
+        Err(Error::NotFound(_)) => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
 /// Moves the deal of a promoted prospect on, unless people have taken it further, or elsewhere.
 async fn further(app: &App, ctx: &Ctx, id: DealId, stage: Stage) -> Result<Option<DealId>> {
-    let deal = match deals::get(app, ctx, id).await {
-        Ok(deal) => deal.value,
-        Err(Error::NotFound(_)) => return Ok(None),
-        Err(e) => return Err(e),
-    };
+    let Some(deal) = find(app, ctx, id).await? else { return Ok(None) };
     let early = matches!(deal.stage, Stage::New | Stage::Contacted);
     if early && stage == Stage::Qualified {
         let wish = axle_domain::crm::deal::StageInput { stage, lost_reason: None, note: None };
@@ -134,14 +150,30 @@ async fn company(app: &App, ctx: &Ctx, tx: &mut Tx<'_>, profile: &LeadProfile) -
     Ok(Some(company.id))
 }
 
-/// The person of an address, made if there is none.
+/// A contact, or the one that they were merged into.
+async fn current(app: &App, ctx: &Ctx, id: ContactId) -> Result<Option<Versioned<ContactRecord>>> {
+    let get = async |id| match contacts::get(app, ctx, id).await {
+        Err(Error::NotFound(_)) => Ok(None),
+        other => other.map(Some),
+    };
+    match get(id).await? {
+        Some(Versioned { value: ContactRecord { merged_into: Some(winner), .. }, .. }) => get(winner).await,
+        other => Ok(other),
+    }
+}
+
+/// The person of an address, made if there is none, and in the company either way.
 async fn contact(app: &App, ctx: &Ctx, tx: &mut Tx<'_>, profile: &LeadProfile, company: Option<CompanyId>) -> Result<ContactId> {
     let table = app.table().await;
     if let Some(email) = &profile.email
         && let Some(known) = table.contact_of_email(ctx.entity_id, email, ctx.now).await?
-        && let Some(contact) = table.get::<ContactRecord>(&ContactRecord::key_of(ctx.entity_id, known), ctx.now).await?
+        && let Some(contact) = current(app, ctx, known).await?
     {
-        return Ok(contact.value.merged_into.unwrap_or(known));
+        let id = contact.value.id;
+        if let Some(company) = company {
+            memberships::join(app, ctx, tx, contact, company).await?;
+        }
+        return Ok(id);
     }
     let input = ContactInput {
         first_name: profile.first_name.clone(),
@@ -164,11 +196,7 @@ async fn contact(app: &App, ctx: &Ctx, tx: &mut Tx<'_>, profile: &LeadProfile, c
 /// The prospects whom a deal is about: the one that it was opened for, its person, and the people of its company. Empty for a deal that is
 /// gone.
 pub(crate) async fn prospects_of(app: &App, ctx: &Ctx, id: DealId) -> Result<Vec<LeadId>> {
-    let deal = match deals::get(app, ctx, id).await {
-        Ok(deal) => deal.value,
-        Err(Error::NotFound(_)) => return Ok(Vec::new()),
-        Err(e) => return Err(e),
-    };
+    let Some(deal) = find(app, ctx, id).await? else { return Ok(Vec::new()) };
     let table = app.table().await;
     let mut people: BTreeSet<ContactId> = deal.contact_id.into_iter().collect();
     if let Some(company) = deal.company_id {

@@ -6,7 +6,7 @@ use axle_domain::event::{Event, EventType, Subject};
 use axle_domain::text::fold;
 use axle_domain::{EntityId, TaskId, TraceId, UserId};
 use axle_store::crm::tasks::{TaskQuery, TaskRecord};
-use axle_store::{CommitError, Tx, Versioned};
+use axle_store::{Tx, Versioned};
 use serde_json::{Value, json};
 
 use super::shared::Numbered;
@@ -96,9 +96,5 @@ pub async fn remind(app: &App, entity: EntityId, id: TaskId) -> Result<bool> {
     let mut tx = app.table().await.tx();
     tx.replace("task", &task, version);
     event(app, &ctx, &mut tx, EventType::ReminderTriggered, id, json!({"title": task.title, "due_at": due_at}));
-    match tx.commit().await {
-        Ok(()) => Ok(true),
-        Err(CommitError::Condition { .. }) => Ok(false),
-        Err(e) => Err(e.into()),
-    }
+    Ok(tx.try_commit().await?)
 }

@@ -1,10 +1,13 @@
 //! Service levels: promised, judged each minute, and told of when a breach begins and ends.
 
+use std::time::{Duration, Instant};
+
 use axle_domain::event::{Event, EventType, Subject};
 use axle_domain::slo::{Objective, SloInput, SloState, Turn, is_name, judge, next_check, rounded};
 use axle_domain::{Actor, EntityId, Faults, Input, Time};
+use axle_store::Versioned;
 use axle_store::slos::SloRecord;
-use axle_store::{CommitError, Versioned};
+use futures_util::{StreamExt as _, stream};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -16,6 +19,12 @@ use crate::error::{Error, Result};
 pub const MAX_SLOS: usize = 50;
 /// Attempts against others who change the same one at the same moment.
 const RACES: usize = 8;
+/// Service levels that are judged at the same time.
+const SIDE_BY_SIDE: usize = 16;
+/// How long one may take: a tenant's twenty thousand deliveries of each endpoint must not keep all the others waiting.
+const JUDGING: Duration = Duration::from_secs(10);
+/// What is left of the time when no more are begun.
+const MARGIN: Duration = Duration::from_secs(1);
 
 /// Makes or changes the service level of a name; answers whether it is new. What is known of it stays until it is judged anew, within a
 /// minute: a breach that goes on ends then, or not, by the new promise.
@@ -41,10 +50,8 @@ pub async fn put(app: &App, ctx: &Ctx, name: &str, input: &SloInput) -> Result<(
             }
             None => tx.create("slo", &slo),
         }
-        match tx.commit().await {
-            Ok(()) => return Ok((slo, known.is_none())),
-            Err(CommitError::Condition { .. }) => {}
-            Err(e) => return Err(e.into()),
+        if tx.try_commit().await? {
+            return Ok((slo, known.is_none()));
         }
     }
     Err(Error::Unavailable("a service level keeps changing".to_owned()))
@@ -84,13 +91,39 @@ pub async fn delete(app: &App, ctx: &Ctx, name: &str) -> Result<()> {
         let Some(known) = table.slo(ctx.entity_id, id, ctx.now).await? else { break };
         let mut tx = table.tx();
         tx.delete("slo", SloRecord::key_of(ctx.entity_id, id), known.version);
-        match tx.commit().await {
-            Ok(()) => return Ok(()),
-            Err(CommitError::Condition { .. }) => {}
-            Err(e) => return Err(e.into()),
+        if tx.try_commit().await? {
+            return Ok(());
         }
     }
     Err(Error::NotFound("service level"))
+}
+
+/// What became of the service levels that were due.
+#[derive(Debug, Default)]
+pub struct Judged {
+    pub judged: u64,
+    /// Whether time ran out before all were looked at.
+    pub unfinished: bool,
+    pub errors: Vec<Error>,
+}
+
+/// Judges service levels side by side until `deadline` draws near. One that fails, or that takes too long, does not hold up the others.
+pub async fn evaluate_all(app: &App, due: Vec<(EntityId, Uuid)>, deadline: Instant) -> Judged {
+    let outcomes = stream::iter(due).map(async |(entity, id)| {
+        let left = deadline.saturating_duration_since(Instant::now()).checked_sub(MARGIN)?;
+        let judged = tokio::time::timeout(left.min(JUDGING), evaluate(app, entity, id)).await;
+        Some(judged.unwrap_or_else(|_| Err(Error::Unavailable(format!("the service level {id} takes too long to judge")))))
+    });
+    let outcomes: Vec<Option<Result<bool>>> = outcomes.buffer_unordered(SIDE_BY_SIDE).collect().await;
+    let mut all = Judged::default();
+    for outcome in outcomes {
+        match outcome {
+            Some(Ok(judged)) => all.judged += u64::from(judged),
+            Some(Err(error)) => all.errors.push(error),
+            None => all.unfinished = true,
+        }
+    }
+    all
 }
 
 /// Judges a service level that is due; answers whether it was. The judgement is written under the version that was read, together with the
@@ -118,11 +151,7 @@ pub async fn evaluate(app: &App, entity: EntityId, id: Uuid) -> Result<bool> {
     let mut tx = table.tx();
     tx.replace("slo", &slo, version);
     tx.emit(&told(&slo, turn, value, now), app.config().event_retention_days);
-    match tx.commit().await {
-        Ok(()) => Ok(true),
-        Err(CommitError::Condition { .. }) => Ok(false),
-        Err(e) => Err(e.into()),
-    }
+    Ok(tx.try_commit().await?)
 }
 
 fn told(slo: &SloRecord, turn: Turn, value: f64, now: Time) -> Event {

@@ -15,6 +15,8 @@ use crate::{PageRequest, Paged, input};
 
 /// Leads that can have had one identity one after another before a new one must choose another.
 pub(crate) const GENERATIONS: u32 = 16;
+/// Places in campaigns that one transaction removes; the lead itself and what belongs to it fit in beside them.
+const PLACES_AT_ONCE: usize = 80;
 /// Attempts against others who take or give up the same identity at the same moment.
 const RACES: usize = 8;
 
@@ -216,11 +218,20 @@ async fn give_up_alias(table: &Table, ctx: &Ctx, tx: &mut Tx<'_>, id: LeadId, id
 }
 
 /// Deletes a lead with its places in campaigns and what was learned of it. Its address is free again.
+///
+/// Places beyond what one transaction holds go before it: whoever is stopped in between finds the lead, and deletes it again.
 pub async fn delete(app: &App, ctx: &Ctx, id: LeadId, if_match: Option<u64>) -> Result<()> {
     let table = app.table().await;
     for _ in 0..RACES {
         let Versioned { value: lead, version } = get(app, ctx, id).await?;
         require_version(version, if_match)?;
+        let place_of = |place: &Versioned<MembershipRecord>| MembershipRecord::key_of(ctx.entity_id, id, place.value.campaign_id);
+        let mut places = table.memberships(ctx.entity_id, id).await?;
+        while places.len() > PLACES_AT_ONCE {
+            let mut tx = table.tx();
+            places.drain(..PLACES_AT_ONCE).for_each(|place| tx.remove("membership", place_of(&place)));
+            tx.commit().await?;
+        }
         let mut tx = table.tx();
         let identity = lead.identity.map(IdentityKey::from);
         if lead.moved {
@@ -233,9 +244,7 @@ pub async fn delete(app: &App, ctx: &Ctx, id: LeadId, if_match: Option<u64>) -> 
             tx.delete("lead", LeadRecord::key_of(ctx.entity_id, id), version);
         }
         tx.remove("enrichment", EnrichmentRecord::key_of(ctx.entity_id, id));
-        for place in table.memberships(ctx.entity_id, id).await? {
-            tx.remove("membership", MembershipRecord::key_of(ctx.entity_id, id, place.value.campaign_id));
-        }
+        places.iter().for_each(|place| tx.remove("membership", place_of(place)));
         match tx.commit().await {
             Ok(()) => return Ok(()),
             Err(CommitError::Condition { .. }) if if_match.is_some() => return Err(changed_meanwhile(if_match)),

@@ -169,11 +169,11 @@ pub async fn put_profile(
             0 => tx.create("profile", &record),
             version => tx.replace("profile", &record, version),
         }
-        match tx.commit().await {
-            Ok(()) => return Ok(Versioned { value: record, version: version + 1 }),
-            Err(CommitError::Condition { .. }) if if_match.is_none() => {}
-            Err(CommitError::Condition { .. }) => break,
-            Err(e) => return Err(e.into()),
+        if tx.try_commit().await? {
+            return Ok(Versioned { value: record, version: version + 1 });
+        }
+        if if_match.is_some() {
+            break;
         }
     }
     Err(leads::changed_meanwhile(if_match))

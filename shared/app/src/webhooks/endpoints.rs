@@ -3,8 +3,8 @@
 use axle_domain::webhook::{EndpointStatus, EndpointUrl, NEW_SECRET_BYTES, SigningSecret, WebhookInput, WebhookSettings};
 use axle_domain::{Faults, WebhookId};
 use axle_providers::outbound;
+use axle_store::Versioned;
 use axle_store::webhooks::WebhookRecord;
-use axle_store::{CommitError, Versioned};
 use serde_json::{Value, json};
 
 use super::sealed;
@@ -80,6 +80,12 @@ async fn check_host(app: &App, url: &str, faults: &mut Faults) {
     }
 }
 
+/// Scheme, host and port of a URL, for whoever may not see all of it.
+pub(super) fn origin(url: &str) -> String {
+    let url = EndpointUrl::parse(url, axle_domain::webhook::NetworkPolicy::WITH_LOCAL);
+    url.map(|url| url.url().origin().ascii_serialization()).unwrap_or_default()
+}
+
 /// The part of a URL that may be told: paths and queries often hold tokens.
 fn host(url: &str) -> Option<String> {
     let url = EndpointUrl::parse(url, axle_domain::webhook::NetworkPolicy::WITH_LOCAL).ok()?;
@@ -133,11 +139,11 @@ pub async fn patch(
         let mut tx = app.table().await.tx();
         tx.replace("webhook", &endpoint, version);
         audit::note(ctx, &mut tx, "webhook.updated", id, detail);
-        match tx.commit().await {
-            Ok(()) => return Ok(Versioned { value: endpoint, version: version + 1 }),
-            Err(CommitError::Condition { .. }) if if_match.is_none() => {}
-            Err(CommitError::Condition { .. }) => break,
-            Err(e) => return Err(e.into()),
+        if tx.try_commit().await? {
+            return Ok(Versioned { value: endpoint, version: version + 1 });
+        }
+        if if_match.is_some() {
+            break;
         }
     }
     Err(changed_meanwhile(if_match))
@@ -185,11 +191,11 @@ pub async fn delete(app: &App, ctx: &Ctx, id: WebhookId, if_match: Option<u64>) 
         let mut tx = app.table().await.tx();
         tx.delete("webhook", WebhookRecord::key_of(ctx.entity_id, id), version);
         audit::note(ctx, &mut tx, "webhook.deleted", id, json!({"host": host(&endpoint.url)}));
-        match tx.commit().await {
-            Ok(()) => return Ok(()),
-            Err(CommitError::Condition { .. }) if if_match.is_none() => {}
-            Err(CommitError::Condition { .. }) => break,
-            Err(e) => return Err(e.into()),
+        if tx.try_commit().await? {
+            return Ok(());
+        }
+        if if_match.is_some() {
+            break;
         }
     }
     Err(changed_meanwhile(if_match))

@@ -2,20 +2,23 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use axle_app::agents::work::work;
 use axle_app::agents::{ExecuteInput, Executed, execute};
+use axle_app::communications::send::{Limits, Outbox};
 use axle_app::outreach::enrichment::put_provider;
 use axle_app::{Answer, Error};
 use axle_domain::agent::{ActionStatus, AgentRole, RunStatus, built_in_id};
 use axle_domain::cost::CostCategory;
 use axle_domain::{AgentId, Date, Micros};
+use axle_store::communications::OutboxJob;
 use serde_json::{Value, json};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use crate::Stage;
-use crate::stage::in_time;
+use crate::stage::{in_time, text};
 
 async fn executed(stage: &Stage, agent: AgentId, input: Value, dry_run: bool) -> Result<Value, Vec<String>> {
     let wish = ExecuteInput { input: input.as_object().unwrap().clone(), dry_run };
@@ -179,4 +182,35 @@ async fn what_enriching_costs_is_counted_once_and_for_the_agent() {
     }
     assert_eq!(server.received_requests().await.unwrap().len(), 1);
     assert_eq!(stage.lead(people[0]).await.status.as_str(), "scored");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_agents_messages_cost_is_the_agents() {
+    let stage = Stage::new().await;
+    let people = stage.leads(2).await;
+    let steps =
+        json!([{"id": "send", "action": "send_message", "params": {"channel": "email", "subject": "Hi", "body": "there"}}]);
+    let agent = stage.agent_of(steps).await;
+    stage.trigger(agent, &people[..1]).await;
+    stage.run().await;
+    executed(&stage, agent, json!({"lead_id": people[1]}), false).await.unwrap();
+    stage.messages();
+    let jobs: Vec<OutboxJob> = {
+        let seen = stage.seen.lock().unwrap();
+        let ours = seen.iter().filter(|record| text(record, "job") == "outbox");
+        ours.map(|record| serde_json::from_str(&text(record, "job_body")).unwrap()).collect()
+    };
+    assert_eq!(jobs.len(), 2);
+    let outbox = Outbox::new(stage.app().clone(), Limits { timeout: Duration::from_secs(5) });
+    for job in &jobs {
+        outbox.send(job).await.unwrap();
+    }
+    assert_eq!(stage.events("communication.sent"), 2);
+    let of_agent =
+        |record: &&Value| text(record, "event_type") == "communication.sent" && text(record, "agent_id") == agent.to_string();
+    assert_eq!(stage.seen.lock().unwrap().iter().filter(of_agent).count(), 2);
+    let today = Date::of(stage.world.clock.now());
+    let rows = stage.app().table().await.cost_rows(stage.entity, today, today).await.unwrap();
+    let sent: i64 = rows.iter().map(|row| row.sums.amount(CostCategory::ChannelCosts).0).sum();
+    assert!(sent > 0 && rows.iter().all(|row| row.agent_id == Some(agent.to_string())), "{rows:?}");
 }

@@ -1,9 +1,12 @@
 //! What playbooks do, step by step.
 
-use axle_app::agents::work::Worked;
+use std::time::{Duration, Instant};
+
+use axle_app::agents::work::{Worked, work};
 use axle_app::{Answer, Error, agents};
 use axle_domain::agent::{ActionStatus, RunStatus};
 use axle_providers::model::ModelErrorKind;
+use axle_store::agent_runs::JobRecord;
 use serde_json::{Value, json};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, ResponseTemplate};
@@ -204,4 +207,88 @@ async fn targeting_finds_its_people_and_deleted_agents_leave_nothing() {
     let ctx = stage.ctx();
     let late = agents::approve(stage.app(), &ctx, place, Default::default(), |_| Answer::new(200, ()));
     assert!(matches!(late.await, Err(Error::NotFound(_))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wait_that_was_approved_begins_then() {
+    let stage = Stage::new().await;
+    let people = stage.leads(1).await;
+    let agent = stage
+        .agent_of(json!([
+            {"id": "wait", "action": "wait", "requires_approval": true, "params": {"hours": 2}},
+            {"id": "tell", "action": "notify", "params": {"message": "now"}}]))
+        .await;
+    let job = stage.trigger(agent, &people).await;
+    stage.run().await;
+    let asked = stage.pending().await.remove(0);
+    let (ctx, place) = (stage.ctx(), (asked.run_id, axle_domain::ContactId::from_uuid(asked.target.id), 0));
+    agents::approve(stage.app(), &ctx, place, Default::default(), |_| Answer::new(200, ())).await.unwrap();
+    assert_eq!(stage.run().await, [Worked::Parked]);
+    assert_eq!(stage.view(job).await.status, RunStatus::Waiting);
+    assert!(stage.wait(7_199).await.is_empty(), "too early");
+    assert_eq!(stage.wait(1).await, [Worked::Ended]);
+    let run = stage.view(job).await;
+    assert_eq!((run.status, stage.events("agent.notified")), (RunStatus::Completed, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_on_their_way_stops_when_their_agent_is_deleted() {
+    let stage = Stage::new().await;
+    let people = stage.leads(3).await;
+    let agent = stage
+        .agent_of(json!([
+            {"id": "wait", "action": "wait", "params": {"hours": 1}},
+            {"id": "tell", "action": "notify", "params": {"message": "now"}}]))
+        .await;
+    stage.trigger(agent, &people).await;
+    stage.run().await;
+    agents::delete(stage.app(), &stage.ctx(), agent, None).await.unwrap();
+    // Before their runs are deleted their time comes.
+    let forget = stage.messages();
+    assert_eq!(stage.wait(3_600).await, [Worked::Ended; 3]);
+    assert_eq!((stage.events("agent.notified"), stage.events("agent.run.cancelled")), (0, 1));
+    // A worker without time passes the rest on; in the end nothing is left.
+    let late = Instant::now() + Duration::from_secs(2);
+    let passed_on = work(stage.app(), &forget[0], late).await.unwrap();
+    assert_eq!((passed_on, stage.run().await), (Worked::Continued, vec![Worked::Made]));
+    let table = stage.app().table().await;
+    assert!(table.run_ids(stage.entity, agent).await.unwrap().is_empty());
+    for person in people {
+        assert!(table.person_runs(stage.entity, person.uuid(), 5, stage.world.clock.now()).await.unwrap().is_empty());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_whose_agent_is_deleted_before_it_begins_leaves_nothing() {
+    let stage = Stage::new().await;
+    let people = stage.leads(1).await;
+    let agent = stage.agent_of(json!([{"id": "tell", "action": "notify", "params": {"message": "now"}}])).await;
+    let job = stage.trigger(agent, &people).await;
+    agents::delete(stage.app(), &stage.ctx(), agent, None).await.unwrap();
+    assert_eq!(stage.run().await, [Worked::Made, Worked::Made]);
+    let key = JobRecord::key_of(stage.entity, job);
+    assert!(stage.app().table().await.get::<JobRecord>(&key, stage.world.clock.now()).await.unwrap().is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_open_deal_is_moved_before_one_that_was_closed() {
+    let stage = Stage::new().await;
+    let ctx = stage.ctx();
+    let contact = serde_json::from_value(json!({"firstName": "Ada"})).unwrap();
+    let contact = axle_app::crm::contacts::create(stage.app(), &ctx, contact, |made| Answer::new(201, made.value.id)).await;
+    let contact: axle_domain::ContactId = serde_json::from_value(contact.unwrap().body).unwrap();
+    let mut deals = Vec::new();
+    // The lost one is the newer.
+    for stage_of_deal in ["proposal", "lost"] {
+        stage.world.clock.advance_secs(1);
+        let deal = json!({"title": "Ropes", "contactId": contact, "stage": stage_of_deal, "lostReason": (stage_of_deal == "lost").then_some("price")});
+        let deal = axle_app::input::read(deal).unwrap();
+        let made = axle_app::crm::deals::create(stage.app(), &stage.ctx(), deal, |made| Answer::new(201, made.value.id)).await;
+        deals.push(serde_json::from_value::<axle_domain::DealId>(made.unwrap().body).unwrap());
+    }
+    let agent = stage.agent_of(json!([{"id": "move", "action": "update_stage", "params": {"stage": "lost"}}])).await;
+    let job = stage.trigger(agent, &[contact]).await;
+    stage.run().await;
+    let result = stage.view(job).await.contacts[0].0.actions[0].result.clone().unwrap();
+    assert_eq!(result, json!({"stage": "lost", "deal_id": deals[0]}));
 }

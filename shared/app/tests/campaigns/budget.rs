@@ -49,7 +49,7 @@ async fn a_budget_for_fifty_stops_at_fifty_with_twenty_workers_racing() {
     let told = s.told().await;
     assert_eq!(told, ["campaign.created", "campaign.launched", "budget.exhausted", "campaign.paused"]);
     let exhausted = s.told_of(EventType::BudgetExhausted).remove(0).data;
-    assert_eq!(exhausted, json!({"budget_limit": "0.00505", "spent": "0.005"}));
+    assert_eq!(exhausted, json!({"budget_limit": "0.00505", "spent": "0.005", "campaign_id": id}));
     assert_eq!(s.members(id, Some(RunState::Paused)).await.len(), 10);
     // Resuming does not bring money.
     s.command(id, Command::Resume).await.unwrap();

@@ -15,7 +15,10 @@ use axle_domain::crm::stage::Stage as DealStage;
 use axle_domain::event::{EventType, Subject};
 use axle_domain::trace::{Span, SpanStatus};
 use axle_domain::{CampaignId, CompanyId, ContactId, DealId, LeadId};
+use axle_store::Record as _;
 use axle_store::crm::contacts::ContactRecord;
+use axle_store::leads::MembershipRecord;
+use axle_store::spans::SpanRecord;
 use serde_json::{Value, json};
 
 use crate::stage::{Stage, spec};
@@ -139,6 +142,46 @@ async fn who_is_interested_or_meets_us_becomes_a_person_and_a_deal_once() {
 }
 
 #[tokio::test]
+async fn a_prospect_that_is_made_again_finds_its_deal_and_one_whose_deal_is_gone_gets_another() {
+    let s = Stage::new().await;
+    let spec_of_ada = json!({"email": "ada@engines.example", "first_name": "Ada"});
+    // The person is known, and in no company.
+    let known = contact(&s, json!({"email": "ada@engines.example"})).await;
+    let ada = s.lead(spec_of_ada.clone()).await;
+    books(&s, None, ada).await;
+    s.settle().await;
+    let promotion = lead_now(&s, ada).await.promotion.unwrap();
+    let deal = deals::get(s.app(), &s.ctx(), promotion.deal_id).await.unwrap().value;
+    let person = contacts::get(s.app(), &s.ctx(), known).await.unwrap().value;
+    assert_eq!(promotion.contact_id, known);
+    assert!(person.company_id.is_some() && person.company_id == deal.company_id, "{person:?}");
+    let places = axle_app::crm::memberships::list(s.app(), &s.ctx(), known).await.unwrap();
+    assert_eq!((places.len(), places[0].is_primary), (1, true));
+    // E-mails to the prospect stand in the deal's timeline from now on.
+    let mail = json!({"channel": "email", "lead_id": ada, "subject": "Hello", "text": "How are you?"});
+    let mail = axle_app::input::read(mail).unwrap();
+    let queued = |record: &axle_store::communications::CommunicationRecord| Answer::new(202, record.deal_id);
+    let queued = axle_app::communications::queue(s.app(), &s.ctx(), mail, queued).await.unwrap();
+    assert_eq!(queued.body, json!(promotion.deal_id));
+    leads::delete(s.app(), &s.ctx(), ada, None).await.unwrap();
+    let again = s.lead(spec_of_ada).await;
+    assert_eq!((again, lead_now(&s, again).await.promotion), (ada, None));
+    books(&s, None, again).await;
+    s.settle().await;
+    assert_eq!(lead_now(&s, again).await.promotion.unwrap().deal_id, promotion.deal_id, "it had one");
+    deals::delete(s.app(), &s.ctx(), promotion.deal_id, None).await.unwrap();
+    for _ in 0..2 {
+        books(&s, None, again).await;
+        s.settle().await;
+        let page = axle_domain::crm::PageNumber { page: 1, size: 100 };
+        let all = deals::list(s.app(), &s.ctx(), deals::Wanted::default(), page).await.unwrap().items;
+        let promoted = lead_now(&s, again).await.promotion.unwrap();
+        assert_eq!((all.len(), all[0].value.id, all[0].value.prospect_id), (1, promoted.deal_id, Some(again)));
+        assert_ne!(promoted.deal_id, promotion.deal_id);
+    }
+}
+
+#[tokio::test]
 async fn a_trace_explains_all_that_happened_to_a_lead() {
     let s = Stage::new().await;
     let lead = s.crowd(1).await[0];
@@ -218,4 +261,48 @@ async fn an_erased_person_leaves_no_word_in_campaigns() {
     assert_eq!((s.status(asking).await, s.state(asking, other).await), (Completed, Stopped));
     let gone = s.app().table().await.get::<ContactRecord>(&ContactRecord::key_of(s.entity, person), s.app().now()).await.unwrap();
     assert!(gone.is_none());
+}
+
+#[tokio::test]
+async fn what_outlived_its_lead_and_its_traces_is_erased_too() {
+    let s = Stage::new().await;
+    let ada = s.lead(json!({"email": "quuxworth@example.com", "last_name": "Quuxworth"})).await;
+    let mut wanted = spec(
+        r#"[{"step": 1, "channel": "email", "subject": "Hi", "body": "Dear {{ lead.last_name | default('all') }}"}]"#,
+        json!({}),
+    );
+    wanted["agents"] = json!({"approval": "manual"});
+    let asking = s.launched(wanted, json!({"budget_limit": 1})).await;
+    s.settle().await;
+    let trace = s.member(asking, ada).await.trace_id.unwrap();
+    leads::delete(s.app(), &s.ctx(), ada, None).await.unwrap();
+    // Traces go after 90 days.
+    let (table, now) = (s.app().table().await, s.app().now());
+    let items = table.trace_items(s.entity, trace, true, now).await.unwrap();
+    let spans = items.spans.iter().map(|record| SpanRecord::key_of(s.entity, trace, record.span.span_id));
+    for key in spans.chain(items.links.iter().map(|link| link.key())) {
+        let mut tx = table.tx();
+        tx.remove("trace", key);
+        tx.commit().await.unwrap();
+    }
+    let person = contact(&s, json!({"email": "quuxworth@example.com", "lastName": "Quuxworth"})).await;
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let receipt = erase::erase(s.app(), &s.ctx(), person, deadline).await.unwrap();
+    let left: Vec<String> = s.world.table.items().iter().map(Value::to_string).collect();
+    let left: Vec<&String> = left.iter().filter(|item| item.to_lowercase().contains("quuxworth")).collect();
+    assert_eq!((receipt.status, receipt.removed.get("campaignRuns"), left), (ErasureStatus::Completed, Some(&1), Vec::new()));
+}
+
+#[tokio::test]
+async fn a_lead_in_very_many_campaigns_can_be_deleted() {
+    let s = Stage::new().await;
+    let lead = s.lead(json!({"email": "ada@example.com"})).await;
+    let (table, now) = (s.app().table().await, s.app().now());
+    for _ in 0..170 {
+        let place = MembershipRecord { entity_id: s.entity, campaign_id: CampaignId::new_at(now), lead_id: lead, added_at: now };
+        table.put_new(&place).await.unwrap();
+    }
+    leads::delete(s.app(), &s.ctx(), lead, None).await.unwrap();
+    assert!(table.memberships(s.entity, lead).await.unwrap().is_empty());
+    assert!(matches!(leads::get(s.app(), &s.ctx(), lead).await, Err(axle_app::Error::NotFound(_))));
 }

@@ -72,9 +72,9 @@ async fn a_launch_lets_its_leads_in_and_happens_once() {
     assert_eq!((s.recipients().len(), s.status(id).await), (3, Completed));
     assert_eq!(s.told().await, ["campaign.created", "campaign.launched", "campaign.completed"]);
     let told = s.told_of(axle_domain::event::EventType::CampaignLaunched).remove(0);
-    assert_eq!(told.data, json!({"execution_id": answer["execution_id"], "cohort": 3, "budget_limit": "1"}));
+    assert_eq!(told.data, json!({"execution_id": answer["execution_id"], "cohort": 3, "budget_limit": "1", "campaign_id": id}));
     let told = s.told_of(axle_domain::event::EventType::CampaignCompleted).remove(0);
-    assert_eq!(told.data, json!({"leads": 3, "sent": 3}));
+    assert_eq!(told.data, json!({"leads": 3, "sent": 3, "campaign_id": id}));
 }
 
 #[tokio::test]
@@ -93,6 +93,40 @@ async fn what_could_only_come_to_nothing_is_refused() {
     nobody["icp"] = json!({"titles": ["Pope"]});
     let id = s.draft(nobody).await;
     assert!(matches!(s.try_launch(id, json!({})).await, Err(Error::Conflict(_))));
+}
+
+#[tokio::test]
+async fn what_nobody_could_send_is_not_launched_and_a_dry_run_says_why() {
+    let s = Stage::new().await;
+    s.crowd(1).await;
+    let unverified = s.identity(json!({"kind": "ses", "credentials": null})).await;
+    let evenings = json!({"timezone": "UTC", "days": ["mon"], "from": "18:00", "to": "20:00"});
+    let elsewhen = s.identity(json!({"sending_window": evenings})).await;
+    let deleted = s.identity(json!({})).await;
+    let mornings = json!({"sending_window": {"timezone": "UTC", "days": ["mon"], "from": "08:00", "to": "10:00"}});
+    for (identity, expected) in [(unverified, "not verified"), (elsewhen, "never open together"), (deleted, "was deleted")] {
+        let mut wanted = spec(ONE_STEP, mornings.clone());
+        wanted["identity_id"] = json!(identity);
+        let id = s.draft(wanted).await;
+        if identity == deleted {
+            axle_app::communications::delete_identity(s.app(), &s.ctx(), identity, None).await.unwrap();
+        }
+        let dry = s.try_launch(id, json!({"dry_run": true})).await.unwrap();
+        assert!(dry["cost_estimate"]["assumptions"].to_string().contains(expected), "{dry}");
+        let refused = s.try_launch(id, json!({})).await;
+        assert!(matches!(&refused, Err(Error::Conflict(why)) if why.contains(expected)), "{refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn without_anybody_to_send_nothing_is_paid_for() {
+    let s = Stage::of(axle_testkit::World::with(|config| config.sender = None).await);
+    let lead = s.crowd(1).await[0];
+    let id = s.launched(spec(ONE_STEP, json!({})), json!({})).await;
+    s.settle().await;
+    let member = s.member(id, lead).await;
+    assert_eq!((member.state, member.notes.len(), s.status(id).await), (RunState::Failed, 0, Completed));
+    assert!(member.reason.is_some_and(|why| why.contains("no sender")));
 }
 
 #[tokio::test]

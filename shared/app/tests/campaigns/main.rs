@@ -10,3 +10,5 @@ mod paid;
 mod races;
 mod sequence;
 mod stage;
+mod targeting;
+mod windows;

@@ -10,7 +10,7 @@ use axle_domain::campaign::run::RunState::{Failed, Waiting};
 use axle_domain::campaign::run::run_id;
 use axle_domain::cost::{CostCategory, CostUnit};
 use axle_domain::event::EventType;
-use axle_providers::model::ScriptedModels;
+use axle_providers::model::{ModelErrorKind, ScriptedModels};
 use axle_store::campaigns::PauseReason;
 use axle_store::runs::RunJob;
 use serde_json::{Value, json};
@@ -185,6 +185,24 @@ async fn who_cannot_draft_is_told_at_the_launch_and_a_model_that_fails_fails_its
     let member = s.member(id, lead).await;
     assert_eq!(member.state, Failed);
     assert!(member.reason.as_deref().is_some_and(|why| why.starts_with("step 1 could not be drafted")), "{member:?}");
+}
+
+#[tokio::test]
+async fn a_model_that_is_down_for_hours_ends_no_sequence() {
+    let s = Stage::new().await;
+    let lead = s.crowd(1).await[0];
+    let id = s.launched(drafted(None), json!({})).await;
+    let down = || ModelErrorKind::Unavailable { provider: "builtin", reason: "down".to_owned() };
+    s.world.models.answer(move |_| Err(down()));
+    s.settle().await;
+    for wait in [31, 121, 481, 2_000] {
+        assert_eq!(s.state(id, lead).await, Waiting);
+        s.later(wait).await;
+    }
+    assert_eq!((s.state(id, lead).await, s.world.models.asked().len(), s.recipients().len()), (Waiting, 5, 0));
+    s.world.models.answer(|_| Ok(json!({"subject": "For you", "body": "Shall we talk?"})));
+    s.later(7_800).await;
+    assert_eq!(s.recipients(), ["p0@example.com"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -111,6 +111,16 @@ async fn a_campaign_that_does_not_stop_on_replies_goes_on() {
 }
 
 #[tokio::test]
+async fn the_way_out_is_shown_in_the_campaigns_language() {
+    let s = Stage::new().await;
+    s.crowd(1).await;
+    s.launched(spec(ONE_STEP, json!({"language": "de-AT"})), json!({})).await;
+    s.settle().await;
+    let mail = s.world.sent.emails().remove(0);
+    assert!(mail.text.is_some_and(|text| text.contains("Abmelden")) && mail.html.is_some_and(|html| html.contains("Abmelden")));
+}
+
+#[tokio::test]
 async fn whoever_wants_no_more_gets_no_more() {
     let s = Stage::new().await;
     let lead = s.crowd(1).await[0];
@@ -137,6 +147,10 @@ async fn a_message_that_cannot_be_written_or_sent_fails_its_lead_alone() {
     s.settle().await;
     let (named, nameless) = (s.member(id, named).await, s.member(id, nameless).await);
     assert_eq!((named.state, named.reason.as_deref()), (Failed, Some("too rude")));
+    // What it took was given back: to send it once more would go round the budget.
+    let message = named.messages[0].id;
+    let retried = communications::retry(s.app(), &s.ctx(), message, |_| Answer::new(200, json!({}))).await;
+    assert!(matches!(retried, Err(Error::Conflict(_))), "{retried:?}");
     assert!(nameless.reason.as_deref().is_some_and(|why| why.contains("line 1")), "{nameless:?}");
     let overview = s.overview(id).await;
     assert_eq!((overview.metrics.emails_sent, overview.spent.total().0), (0, 0), "what was not sent was not spent");

@@ -11,7 +11,7 @@ use axle_app::{Answer, App, Ctx, PageRequest, Result};
 use axle_domain::campaign::CampaignStatus;
 use axle_domain::campaign::run::RunState;
 use axle_domain::event::{Event, EventType, Subject};
-use axle_domain::{Actor, CampaignId, EntityId, LeadId, Time, TraceId};
+use axle_domain::{Actor, CampaignId, EntityId, LeadId, SendingIdentityId, Time, TraceId};
 use axle_messaging::{Bus, Envelope, Publication, Relay};
 use axle_providers::queue::Queue;
 use axle_store::campaigns::CampaignRecord;
@@ -62,7 +62,10 @@ pub fn spec(sequence: &str, more: Value) -> Value {
 
 impl Stage {
     pub async fn new() -> Self {
-        let world = World::new().await;
+        Self::of(World::new().await)
+    }
+
+    pub fn of(world: World) -> Self {
         let published = Published::default();
         let (outbox, campaign): (Arc<dyn Queue>, Arc<dyn Queue>) = (world.outbox_queue.clone(), world.campaign_queue.clone());
         let relay = Relay::new(published.clone(), [("outbox", outbox), ("campaign", campaign)]);
@@ -92,6 +95,17 @@ impl Stage {
             ids.push(self.lead(json!({"email": format!("p{n}@example.com"), "title": "CTO"})).await);
         }
         ids
+    }
+
+    /// An SMTP identity.
+    pub async fn identity(&self, more: Value) -> SendingIdentityId {
+        let mut input = json!({"kind": "smtp", "from": "ada@example.com",
+            "credentials": {"host": "127.0.0.1", "port": 2525, "tls": "none"}});
+        input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let input = serde_json::from_value(input).unwrap();
+        let ctx = self.ctx();
+        let made = communications::create_identity(self.app(), &ctx, input, |i| Answer::new(201, json!({"id": i.value.id})));
+        made.await.unwrap().body["id"].as_str().unwrap().parse().unwrap()
     }
 
     pub async fn draft(&self, spec: Value) -> CampaignId {
@@ -166,7 +180,9 @@ impl Stage {
                 Ok(job) => Work::Run(job),
                 Err(_) => Work::Campaign(serde_json::from_str(&message.body).unwrap()),
             };
-            waiting.push((at(message.delay), work));
+            // What is done for a whole campaign can be done at any time, and nothing waits for the second look.
+            let wait = if matches!(work, Work::Campaign(_)) { Duration::ZERO } else { message.delay };
+            waiting.push((at(wait), work));
         }
     }
 

@@ -11,6 +11,7 @@ use axle_domain::mail::Feedback;
 use axle_domain::webhook::{SigningSecret, sign};
 use axle_domain::{CommunicationId, EntityId, TraceId};
 use axle_providers::objects::ObjectStore;
+use axle_store::communications::CommunicationRecord;
 use serde_json::{Value, json};
 
 use crate::stage::Stage;
@@ -71,7 +72,8 @@ async fn a_reply_finds_its_message_and_moves_the_lead_on() {
     let told = s.told().await;
     assert_eq!(told.iter().filter(|name| *name == "communication.replied").count(), 1, "{told:?}");
     let event = s.events().await.pop().unwrap();
-    assert_eq!((event.lead_id, event.subject.id, event.data), (Some(lead), first.to_string(), json!({})));
+    assert_eq!((event.lead_id, event.subject.id), (Some(lead), first.to_string()));
+    assert_eq!(event.data, json!({"lead_id": lead, "communication_id": first}));
     let (_, _, replies) = communications::get(s.app(), &s.ctx(), first).await.unwrap();
     let [kept] = &replies[..] else { panic!("{replies:?}") };
     assert_eq!(
@@ -125,16 +127,16 @@ async fn a_reply_is_given_a_class_if_there_is_little_doubt() {
     let id = s.mail("ada@example.com").await;
     s.settle().await;
     for (n, (text, class)) in [
-        ("Sounds great, tell me more. Can we schedule a call?", json!({"class": "interested"})),
-        ("Sounds great, but we are too busy.", json!({})),
-        ("Blue.", json!({})),
+        ("Sounds great, tell me more. Can we schedule a call?", json!("interested")),
+        ("Sounds great, but we are too busy.", Value::Null),
+        ("Blue.", Value::Null),
     ]
     .into_iter()
     .enumerate()
     {
         let mail = reply("ada@example.com", json!({"message_id": format!("<c{n}@example.com>"), "text": text}));
         assert_eq!(post_as(&s, s.entity, &secret, &mail).await.unwrap(), answered(InboundOutcome::Reply, id));
-        assert_eq!(s.events().await.pop().unwrap().data, class, "{text}");
+        assert_eq!(s.events().await.pop().unwrap().data["class"], class, "{text}");
         s.world.clock.advance_secs(1);
     }
     let (_, _, replies) = communications::get(s.app(), &s.ctx(), id).await.unwrap();
@@ -301,6 +303,9 @@ async fn mail_that_ses_received_inline_or_in_the_bucket() {
     s.world.objects.put(&key, "message/rfc822", raw("ada@example.com", "b@x", thread).into_bytes().into()).await.unwrap();
     let stored = |key: &str| json!({"action": {"type": "S3", "bucketName": "bucket", "objectKey": key}});
     assert_eq!(receive_mail(s.app(), &received("sales@axle.example.com", "PASS", stored(&key))).await.unwrap(), Noted::Recorded);
+    // Nothing of it is left there, and its report may come again.
+    assert_eq!(s.world.objects.head(&key).await.unwrap().unwrap().bytes, 0);
+    assert_eq!(receive_mail(s.app(), &received("sales@axle.example.com", "PASS", stored(&key))).await.unwrap(), Noted::Passed);
     let (record, _, replies) = communications::get(s.app(), &s.ctx(), id).await.unwrap();
     assert_eq!((record.value.engagement.replies, replies.len(), replies[0].text.as_str()), (2, 2, "Yes, gladly."));
     assert_eq!(s.lead_status(lead).await, LeadStatus::Replied);
@@ -310,6 +315,7 @@ async fn mail_that_ses_received_inline_or_in_the_bucket() {
     for more in [stored("uploads/m1"), stored("inbound/gone"), spam, json!({"content": "no mail"}), json!({})] {
         assert_eq!(receive_mail(s.app(), &received("sales@axle.example.com", "PASS", more)).await.unwrap(), Noted::Passed);
     }
+    assert!(s.world.objects.head("uploads/m1").await.unwrap().unwrap().bytes > 0);
     assert_eq!(s.record(id).await.engagement.replies, 2);
 }
 
@@ -333,4 +339,32 @@ async fn a_senders_address_alone_counts_only_when_it_is_the_senders() {
         );
     }
     assert_eq!(s.record(id).await.engagement.replies, 1);
+}
+
+#[tokio::test]
+async fn programs_that_answer_each_other_fill_nothing() {
+    let s = Stage::new().await;
+    let secret = secret_of(&s, s.entity, 0).await;
+    let lead = s.lead("ada@example.com").await;
+    let id = s.sent_to(lead).await;
+    let mut tx = s.app().table().await.tx();
+    let found = communications::get(s.app(), &s.ctx(), id).await.unwrap().0;
+    tx.replace("message", &CommunicationRecord { replies_kept: 75, ..found.value }, found.version);
+    tx.commit().await.unwrap();
+    for n in 0..28 {
+        let automatic = n > 0 && n < 27;
+        let mail = reply(
+            "ada@example.com",
+            json!({"message_id": format!("<r{n}@example.com>"), "text": format!("No. {n}"),
+                "subject": if automatic { "Automatic reply: Hello" } else { "Re: Hello" }}),
+        );
+        let answer = post_as(&s, s.entity, &secret, &mail).await.unwrap();
+        assert_eq!(answer.communication_id, Some(id));
+        s.world.clock.advance_secs(1);
+    }
+    let (record, _, shown) = communications::get(s.app(), &s.ctx(), id).await.unwrap();
+    let kept = s.app().table().await.replies(s.entity, id).await.unwrap();
+    // A person is heard all the same.
+    assert_eq!((record.value.engagement.replies, shown.last().unwrap().text.as_str()), (2, "No. 27"));
+    assert_eq!((record.value.replies_kept, kept.len(), shown.len()), (101, 26, 20));
 }

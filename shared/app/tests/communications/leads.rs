@@ -26,6 +26,35 @@ async fn a_message_that_goes_out_makes_contact() {
 }
 
 #[tokio::test]
+async fn a_list_stops_at_what_one_answer_can_hold_and_goes_on_from_there() {
+    let s = Stage::new().await;
+    let custom: serde_json::Map<_, _> = (0..10).map(|i| (format!("field{i}"), json!("x".repeat(4_900)))).collect();
+    let mut wanted = Vec::new();
+    for i in 0..150 {
+        let input = serde_json::from_value(json!({"email": format!("p{i}@example.com"), "custom": custom})).unwrap();
+        let ctx = s.ctx();
+        let made = leads::create(s.app(), &ctx, input, |lead| axle_app::Answer::new(201, json!({"id": lead.value.id})));
+        wanted.push(made.await.unwrap().body["id"].as_str().unwrap().to_owned());
+    }
+    let (mut found, mut pages, mut cursor) = (Vec::new(), Vec::new(), None);
+    loop {
+        let page = axle_app::PageRequest { cursor, limit: 100 };
+        let page = leads::list(s.app(), &s.ctx(), axle_store::leads::LeadQuery::default(), page).await.unwrap();
+        pages.push(page.items.len());
+        found.extend(page.items.into_iter().map(|lead| lead.value.id.to_string()));
+        cursor = page.next_cursor;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!(pages.len(), 3, "{pages:?}");
+    assert!(pages.iter().all(|n| *n <= 63), "50 KB each, 3 MB together: {pages:?}");
+    found.sort();
+    wanted.sort();
+    assert_eq!(found, wanted, "each of them once");
+}
+
+#[tokio::test]
 async fn a_refused_address_is_a_bounce_and_a_refused_message_none() {
     let s = Stage::new().await;
     let (ada, bob) = (s.lead("ada@example.com").await, s.lead("bob@example.com").await);

@@ -73,7 +73,11 @@ async fn a_meeting_booked_by_hand_moves_the_lead_on() {
     assert_eq!(s.lead_status(lead).await, LeadStatus::Meeting);
     let [event] = &about_meetings(&s).await[..] else { panic!("one event") };
     assert_eq!((event.event_type.as_str(), event.lead_id), ("meeting.booked", Some(lead)));
-    assert_eq!(event.data, json!({"starts_at": "2027-01-08T14:00:00.000Z", "title": "Demo"}));
+    let meeting = &event.subject.id;
+    assert_eq!(
+        event.data,
+        json!({"starts_at": "2027-01-08T14:00:00.000Z", "title": "Demo", "lead_id": lead, "meeting_id": meeting})
+    );
     let nothing = "01939b1e-0d4c-7cc1-8a6f-2f5d0b1c9a77";
     let faulty = json!({"lead_id": nothing, "campaign_id": nothing, "ends_at": "2027-01-08T13:00:00Z"});
     let Err(Error::Invalid(faults)) = book(&s, lead, faulty).await else { panic!("it is not valid") };

@@ -1,7 +1,10 @@
 //! The way of one message.
 
-use axle_app::{Error, communications};
+use std::time::{Duration, Instant};
+
+use axle_app::{Error, communications, schedule};
 use axle_domain::communication::CommunicationStatus::{Cancelled, Failed, Pending, Sent, Suppressed};
+use axle_domain::communication::Throttle;
 use axle_domain::event::EventType;
 use axle_providers::mail::{Blame, SendError};
 use serde_json::{Value, json};
@@ -31,7 +34,8 @@ async fn a_message_goes_out_once_and_is_told_of() {
     assert_eq!((record.due_at, record.claim.clone(), record.sent_at), (None, None, Some(s.app().now())));
     let [event] = &s.events().await[..] else { panic!("one event") };
     assert_eq!(event.event_type, EventType::CommunicationSent);
-    assert_eq!(event.data, json!({"channel": "email", "provider": "ses", "provider_message_id": "captured-1"}));
+    let told = json!({"channel": "email", "provider": "ses", "provider_message_id": "captured-1", "communication_id": id});
+    assert_eq!(event.data, told);
     assert_eq!(event.subject.id, id.to_string());
     let email = &s.world.sent.emails()[0];
     assert_eq!(
@@ -104,8 +108,55 @@ async fn passing_failures_are_tried_again_and_lasting_ones_are_not() {
     s.settle().await;
     let record = s.record(id).await;
     assert_eq!((record.status, record.error.as_deref(), record.outcome_unknown), (Failed, Some("too large"), false));
-    assert_eq!(s.events().await.last().unwrap().data, json!({"reason": "too large", "attempts": 1}));
+    assert_eq!(s.events().await.last().unwrap().data, json!({"reason": "too large", "attempts": 1, "communication_id": id}));
     assert_eq!(s.counts().await, [("sent", 1), ("failed", 1)].into());
+}
+
+#[tokio::test]
+async fn a_limit_of_the_account_uses_up_no_attempts() {
+    let s = Stage::new().await;
+    s.world.sent.answer(|_| Some(SendError::throttled(Throttle::Rate, "Maximum sending rate exceeded")));
+    let id = s.mail("ada@example.com").await;
+    s.settle().await;
+    for _ in 0..20 {
+        s.later(900).await;
+    }
+    let record = s.record(id).await;
+    assert_eq!((record.status, record.tries, record.error.as_deref()), (Pending, 0, Some("Maximum sending rate exceeded")));
+    assert_eq!(s.counts().await, [("pending", 1)].into());
+    s.world.sent.answer(|_| Some(SendError::throttled(Throttle::Day, "Daily message quota exceeded")));
+    s.later(900).await;
+    s.later(800).await;
+    assert!(s.record(id).await.scheduled_send_time > s.app().now(), "a quota of the day is waited for longer");
+    s.world.sent.answer(|_| None);
+    s.later(4 * 3_600).await;
+    let record = s.record(id).await;
+    assert_eq!((record.status, record.tries, record.error), (Sent, 1, None));
+
+    // After days of it, it counts as any failure does.
+    s.world.sent.answer(|_| Some(SendError::throttled(Throttle::Day, "Daily message quota exceeded")));
+    let id = s.mail("bob@example.com").await;
+    s.settle().await;
+    for _ in 0..4 {
+        s.later(86_400).await;
+    }
+    assert_eq!(s.record(id).await.tries, 1);
+}
+
+#[tokio::test]
+async fn what_cannot_be_sent_on_keeps_no_later_page_waiting() {
+    let s = Stage::new().await;
+    let at = s.app().now().plus_secs(3_600);
+    for i in 0..502 {
+        let mut message = mail(&format!("p{i}@example.com"));
+        message["send_at"] = json!(at);
+        s.queue(message).await;
+    }
+    s.world.clock.advance_secs(3_700);
+    s.world.outbox_queue.fail_next(500);
+    assert!(schedule::sweep(s.app(), Instant::now() + Duration::from_secs(30)).await.is_err());
+    assert_eq!(s.world.outbox_queue.take().len(), 2);
+    assert_eq!(s.sweep().await, 502);
 }
 
 #[tokio::test]
@@ -217,6 +268,15 @@ async fn credentials_are_sealed_and_ses_needs_a_proof() {
     let text = asked.text.unwrap();
     let ticket = text.split("/confirm/").nth(1).unwrap().split_whitespace().next().unwrap();
     assert!(matches!(communications::confirm_identity(s.app(), &ticket[1..]).await, Err(Error::NotFound(_))));
+    // The link is for the address that it was sent to: another one of the same account is not proven by it.
+    for from in ["ceo@other.example", "boss@victim.example"] {
+        communications::patch_identity(s.app(), &s.ctx(), ses, &json!({"from": from}), None).await.unwrap();
+        if from != "boss@victim.example" {
+            assert!(matches!(communications::confirm_identity(s.app(), ticket).await, Err(Error::NotFound(_))));
+            let identity = communications::get_identity(s.app(), &s.ctx(), ses).await.unwrap().value;
+            assert_eq!((identity.confirmed_at, identity.verified_at), (None, None));
+        }
+    }
     communications::confirm_identity(s.app(), ticket).await.unwrap();
     let again = s.queue(message).await;
     s.settle().await;

@@ -7,6 +7,7 @@ use axle_app::crm::erase::{self, ErasureStatus};
 use axle_app::crm::{contacts, merge};
 use axle_app::{Answer, Error};
 use axle_domain::ContactId;
+use axle_providers::objects::ObjectStore as _;
 use serde_json::{Value, json};
 
 use crate::office::Office;
@@ -63,4 +64,25 @@ async fn twice_at_the_same_moment_is_once() {
     assert_eq!(traces(&office), 0);
     assert!(receipts.iter().all(|receipt| receipt.status == ErasureStatus::Completed && receipt.contact_id == id));
     assert!(receipts.iter().all(|receipt| receipt.signature == receipts[0].signature));
+}
+
+#[tokio::test]
+async fn a_large_file_is_looked_through_in_parts() {
+    let office = Office::new().await;
+    let id = contact(&office, json!({"lastName": "Quuxworth", "email": "q@quuxworth.example"})).await;
+    let key = format!("uploads/{}/large", office.entity);
+    let rows = "email,name\n".to_owned() + &"ada@example.com,Ada\n".repeat(60_000) + "q@quuxworth.example,Q\n";
+    office.world.objects.put(&key, "text/csv", rows.into_bytes().into()).await.unwrap();
+    let mut parts = 0;
+    loop {
+        let deadline = Instant::now() + Duration::from_millis(100);
+        let receipt = erase::erase(office.app(), &office.ctx(), id, deadline).await.unwrap();
+        if receipt.status == ErasureStatus::Completed {
+            break;
+        }
+        let erasure = office.world.table.items().into_iter().find(|item| item["type"]["S"] == "erasure").unwrap();
+        parts += usize::from(erasure["after"]["S"].as_str().is_some_and(|at| at.contains('+') && at.ends_with(&key)));
+    }
+    assert!(parts > 0, "it did not wait for the whole file");
+    assert!(office.world.objects.head(&key).await.unwrap().is_none(), "they are at its end");
 }

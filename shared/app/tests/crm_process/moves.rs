@@ -28,8 +28,8 @@ async fn a_win_is_followed_up_in_one_write() {
     assert_eq!(task.due_date.map(Due::day), Some(axle_domain::Date::of(office.app().now()).plus_days(7)));
     let told = office.told().await;
     assert_eq!(told.iter().map(|(kind, _)| kind.as_str()).filter(|k| k.starts_with("lead.")).count(), 2);
-    assert!(told.contains(&("lead.stage_changed".to_owned(), json!({"from": "new", "to": "won"}))));
-    assert!(told.contains(&("lead.won".to_owned(), json!({"value_minor": 1000, "currency": "USD"}))));
+    assert!(told.contains(&("lead.stage_changed".to_owned(), json!({"from": "new", "to": "won", "crm_lead_id": id}))));
+    assert!(told.contains(&("lead.won".to_owned(), json!({"value_minor": 1000, "currency": "USD", "crm_lead_id": id}))));
     assert!(told.iter().any(|(kind, data)| kind == "task.created" && data["title"] == json!(task.title)));
     let entries = office.timeline(id).await;
     assert_eq!(entries.len(), 2);
@@ -61,7 +61,7 @@ async fn losing_needs_a_reason_and_is_asked_about_again() {
     assert_eq!(pointers(office.patch(id, json!({"lostReason": "price"})).await), ["/lostReason"]);
     let lost = office.shift(id, "lost").await;
     assert_eq!((lost.profile.lost_reason.as_deref(), lost.probability()), (Some("price"), 0));
-    assert!(office.told().await.contains(&("lead.lost".to_owned(), json!({"reason": "price"}))));
+    assert!(office.told().await.contains(&("lead.lost".to_owned(), json!({"reason": "price", "crm_lead_id": id}))));
     let again = office.task().await;
     assert_eq!(again.due_date.map(Due::time), Some(office.app().now().plus_days(90)));
     assert_eq!(again.next_reminder(), again.due_date.map(Due::time));

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod costs;
+mod lost_answers;
 mod slos;
 #[path = "../communications/stage.rs"]
 #[allow(dead_code)]

@@ -29,6 +29,17 @@ async fn sweep(stage: &Stage) {
     schedule::sweep(stage.app(), Instant::now() + Duration::from_secs(60)).await.unwrap();
 }
 
+#[tokio::test]
+async fn none_is_judged_when_there_is_no_time_left() {
+    let stage = Stage::new().await;
+    let slo = set(&stage, "runs", &promise(Objective::AgentSuccessRate, 0.9, 60)).await;
+    let due = || vec![(stage.entity, slo.id)];
+    let judged = slos::evaluate_all(stage.app(), due(), Instant::now()).await;
+    assert!(judged.unfinished && judged.judged == 0 && judged.errors.is_empty(), "{judged:?}");
+    let judged = slos::evaluate_all(stage.app(), due(), Instant::now() + Duration::from_secs(30)).await;
+    assert!(!judged.unfinished && judged.judged == 1 && judged.errors.is_empty(), "{judged:?}");
+}
+
 async fn judged(stage: &Stage, name: &str) -> SloRecord {
     let all = slos::list(stage.app(), &stage.ctx()).await.unwrap();
     all.into_iter().find(|slo| slo.name == name).unwrap()

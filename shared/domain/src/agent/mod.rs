@@ -15,11 +15,12 @@ pub use params::{
     ModelParams, NoParams, NotifyParams, ResearchParams, SendChannel, SendParams, StageParams, WaitParams,
 };
 pub use playbook::{ContactSource, Limits, MAX_STEPS, Playbook, Step, Targeting};
-pub use render::{Condition, RenderFault, check_condition, check_text, render_value};
+pub use render::{Condition, check_condition, check_text, render_value};
 pub use run::{
-    ACTIONS, ActionStatus, ApprovalStatus, ContactCounts, ContactKind, RunStatus, action_hash, approval_id, contact_key, step_key,
+    ACTIONS, ActionStatus, ApprovalStatus, ContactCounts, ContactKind, RunStatus, action_hash, approval_id, contact_key,
+    execution_id, step_key,
 };
-pub use schema::{MAX_SCHEMA_BYTES, check_json, check_schema};
+pub use schema::{MAX_SCHEMA_BYTES, check_json, check_schema, schema_options};
 pub use squad::{AgentRole, BuiltIn, built_in, built_in_id};
 pub use templates::{TemplateName, template};
 

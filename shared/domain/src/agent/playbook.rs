@@ -22,6 +22,8 @@ pub const MAX_STEPS: usize = 20;
 /// A playbook as JSON, in bytes: it is kept with each job.
 const MAX_BYTES: usize = 100_000;
 const MAX_ID: usize = 64;
+/// Items that an execution writes besides what its steps do: its span, its numbers, its answer, and the lead that it was for.
+const WRITES: usize = 5;
 
 /// What an agent does, for whom by default, and within which limits.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -120,42 +122,52 @@ const fn fail() -> OnError {
     OnError::Fail
 }
 
-/// The schema of an action's params.
-fn params_schema(kind: ActionKind) -> Value {
-    let schema = match kind {
-        ActionKind::Enrich => EnrichParams::schema(),
-        ActionKind::Score => NoParams::schema(),
-        ActionKind::Research => ResearchParams::schema(),
-        ActionKind::DraftMessage => DraftParams::schema(),
-        ActionKind::SendMessage => SendParams::schema(),
-        ActionKind::Wait => WaitParams::schema(),
-        ActionKind::CreateTask => CreateTaskParams::schema(),
-        ActionKind::CreateFollowUp => FollowUpParams::schema(),
-        ActionKind::UpdateStage => StageParams::schema(),
-        ActionKind::AddToList => AddToListParams::schema(),
-        ActionKind::Model => ModelParams::schema(),
-        ActionKind::Http => HttpParams::schema(),
-        ActionKind::Notify => NotifyParams::schema(),
-    };
-    serde_json::to_value(schema).unwrap_or_default()
-}
+/// A schema with its name.
+type Named = (String, RefOr<Schema>);
 
-impl PartialSchema for Step {
-    fn schema() -> RefOr<Schema> {
-        let branches: Vec<Value> = ActionKind::ALL.iter().map(|kind| step_schema(*kind)).collect();
-        let schema = json!({"oneOf": branches, "description": "One step. Its `params` are those of its action."});
-        // What cannot be read as a schema is noticed by the tests of the document.
-        serde_json::from_value(schema).unwrap_or_else(|_| utoipa::openapi::Object::new().into())
+/// The schema of an action's params, and after it those that it refers to.
+fn params_schemas(kind: ActionKind) -> Vec<Named> {
+    fn of<T: ToSchema>() -> Vec<Named> {
+        let mut named = vec![(T::name().into(), T::schema())];
+        T::schemas(&mut named);
+        named
+    }
+    match kind {
+        ActionKind::Enrich => of::<EnrichParams>(),
+        ActionKind::Score => of::<NoParams>(),
+        ActionKind::Research => of::<ResearchParams>(),
+        ActionKind::DraftMessage => of::<DraftParams>(),
+        ActionKind::SendMessage => of::<SendParams>(),
+        ActionKind::Wait => of::<WaitParams>(),
+        ActionKind::CreateTask => of::<CreateTaskParams>(),
+        ActionKind::CreateFollowUp => of::<FollowUpParams>(),
+        ActionKind::UpdateStage => of::<StageParams>(),
+        ActionKind::AddToList => of::<AddToListParams>(),
+        ActionKind::Model => of::<ModelParams>(),
+        ActionKind::Http => of::<HttpParams>(),
+        ActionKind::Notify => of::<NotifyParams>(),
     }
 }
 
-fn step_schema(kind: ActionKind) -> Value {
-    let params = params_schema(kind);
+/// `DraftMessageStep` for `draft_message`.
+fn step_name(kind: ActionKind) -> String {
+    let words = kind.as_str().split('_').map(|word| {
+        let (first, rest) = word.split_at(1);
+        first.to_ascii_uppercase() + rest
+    });
+    words.collect::<String>() + "Step"
+}
+
+/// The schema of a step of one kind, and after it those that it refers to. Each has a name of its own, by which generated clients call
+/// their types.
+fn step_schemas(kind: ActionKind) -> Vec<Named> {
+    let mut named = params_schemas(kind);
+    let (params, schema) = (reference(&named[0].0), serde_json::to_value(&named[0].1).unwrap_or_default());
     let mut required = vec!["id", "action"];
-    if params["required"].as_array().is_some_and(|names| !names.is_empty()) {
+    if schema["required"].as_array().is_some_and(|names| !names.is_empty()) {
         required.push("params");
     }
-    json!({
+    let step = json!({
         "type": "object", "additionalProperties": false, "required": required,
         "properties": {
             "id": {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]{0,63}$", "description": "Unique in the playbook.", "examples": ["draft"]},
@@ -166,25 +178,33 @@ fn step_schema(kind: ActionKind) -> Value {
                 "description": "An expression; when it is not true, the step is skipped."},
             "on_error": {"type": "string", "enum": ["fail", "skip", "retry"], "default": "fail"},
         },
-    })
+    });
+    named.insert(0, (step_name(kind), read_schema(step)));
+    named
+}
+
+fn reference(name: &str) -> Value {
+    json!({"$ref": format!("#/components/schemas/{name}")})
+}
+
+/// What cannot be read as a schema is noticed by the tests of the document.
+fn read_schema(schema: Value) -> RefOr<Schema> {
+    serde_json::from_value(schema).unwrap_or_else(|_| utoipa::openapi::Object::new().into())
+}
+
+impl PartialSchema for Step {
+    fn schema() -> RefOr<Schema> {
+        let kinds: Vec<Value> = ActionKind::ALL.iter().map(|kind| reference(&step_name(*kind))).collect();
+        read_schema(json!({"oneOf": kinds, "description": "One step. Its `params` are those of its action."}))
+    }
 }
 
 impl ToSchema for Step {
     fn name() -> std::borrow::Cow<'static, str> {
         "PlaybookStep".into()
     }
-    fn schemas(parts: &mut Vec<(String, RefOr<Schema>)>) {
-        parts.push((crate::crm::task::Priority::name().into(), crate::crm::task::Priority::schema()));
-        for (name, schema) in [
-            (DraftChannel::name(), DraftChannel::schema()),
-            (SendChannel::name(), SendChannel::schema()),
-            (HttpMethod::name(), HttpMethod::schema()),
-            (MarketingListId::name(), MarketingListId::schema()),
-            (Entry::<100>::name(), Entry::<100>::schema()),
-            (Entry::<1000>::name(), Entry::<1000>::schema()),
-        ] {
-            parts.push((name.into(), schema));
-        }
+    fn schemas(parts: &mut Vec<Named>) {
+        parts.extend(ActionKind::ALL.iter().flat_map(|kind| step_schemas(*kind)));
     }
 }
 
@@ -196,6 +216,12 @@ impl Step {
 }
 
 impl Playbook {
+    /// The most items that an execution of all its steps writes together, with its answer. What waits or asks is left to runs.
+    pub fn writes(&self) -> usize {
+        let here = |step: &&Step| step.action != ActionKind::Wait && !step.requires_approval;
+        WRITES + self.steps.iter().filter(here).map(|step| step.action.writes()).sum::<usize>()
+    }
+
     /// Notes every fault, with pointers relative to the playbook.
     pub fn note_faults(&self, faults: &mut Faults) {
         if self.steps.is_empty() {
@@ -248,6 +274,18 @@ impl Targeting {
 }
 
 impl ActionKind {
+    /// Items that doing it writes at most, its span among them: a message has five of its own, a task three, a notice its event, and
+    /// what a model is paid two.
+    const fn writes(self) -> usize {
+        match self {
+            Self::SendMessage => 6,
+            Self::CreateTask | Self::CreateFollowUp => 4,
+            Self::Research | Self::DraftMessage | Self::Model => 3,
+            Self::Notify => 2,
+            Self::Enrich | Self::Score | Self::Wait | Self::UpdateStage | Self::AddToList | Self::Http => 1,
+        }
+    }
+
     /// Params that are no templates: what a model is asked is the tenant's alone, and people are shown to it as data.
     pub const fn raw_params(self) -> &'static [&'static str] {
         match self {

@@ -1,27 +1,12 @@
-//! Texts and conditions of playbooks: minijinja, with bounded work. Values of people are text to them, never a part of a template.
+//! Texts and conditions of playbooks, with bounded work. Values of people are text to them, never a part of a template.
 
-use minijinja::{Environment, UndefinedBehavior, Value as Template};
+use minijinja::{UndefinedBehavior, Value as Template};
 use serde_json::Value;
 
-/// Steps of the template machine that one text may take.
-const FUEL: u64 = 50_000;
+use crate::template::{TemplateFault, Templates};
+
 /// Bytes that one text may come to.
 const MAX_RENDERED: usize = 100_000;
-
-/// What is wrong with a text or a condition.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}: {message}")]
-pub struct RenderFault {
-    /// Counted from 1.
-    pub line: usize,
-    pub message: String,
-}
-
-impl From<minijinja::Error> for RenderFault {
-    fn from(e: minijinja::Error) -> Self {
-        Self { line: e.line().unwrap_or(1), message: e.detail().map_or_else(|| e.kind().to_string(), str::to_owned) }
-    }
-}
 
 /// What a condition came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,24 +29,27 @@ fn template_value(value: &Value) -> Template {
     }
 }
 
-fn environment(undefined: UndefinedBehavior) -> Environment<'static> {
-    let mut env = Environment::new();
-    env.set_undefined_behavior(undefined);
-    env.set_fuel(Some(FUEL));
-    env
+/// Where every variable has to be known.
+fn strict() -> Templates {
+    Templates::new(UndefinedBehavior::Strict, false)
+}
+
+/// Where what is not known is not true.
+fn lenient() -> Templates {
+    Templates::new(UndefinedBehavior::Chainable, false)
 }
 
 /// Whether a text is a template. One without a brace is itself.
-pub fn check_text(text: &str) -> Result<(), RenderFault> {
+pub fn check_text(text: &str) -> Result<(), TemplateFault> {
     if !text.contains('{') {
         return Ok(());
     }
-    environment(UndefinedBehavior::Strict).template_from_str(text).map(drop).map_err(RenderFault::from)
+    strict().check(text).map(drop)
 }
 
 /// Whether a text is an expression.
-pub fn check_condition(text: &str) -> Result<(), RenderFault> {
-    environment(UndefinedBehavior::Chainable).compile_expression(text).map(drop).map_err(RenderFault::from)
+pub fn check_condition(text: &str) -> Result<(), TemplateFault> {
+    lenient().check_expression(text)
 }
 
 impl Condition {
@@ -69,10 +57,8 @@ impl Condition {
     ///
     /// # Errors
     /// It cannot be judged, such as a number that is compared with a text.
-    pub fn judge(text: &str, context: &Value) -> Result<Self, RenderFault> {
-        let env = environment(UndefinedBehavior::Chainable);
-        let expression = env.compile_expression(text)?;
-        let value = expression.eval(template_value(context))?;
+    pub fn judge(text: &str, context: &Value) -> Result<Self, TemplateFault> {
+        let value = lenient().evaluate(text, &template_value(context))?;
         Ok(if value.is_true() { Self::Met } else { Self::NotMet })
     }
 }
@@ -81,34 +67,28 @@ impl Condition {
 ///
 /// # Errors
 /// A variable that is not known, or too much work.
-pub fn render_value(value: &Value, context: &Value, raw: &[&str]) -> Result<Value, RenderFault> {
-    let env = environment(UndefinedBehavior::Strict);
+pub fn render_value(value: &Value, context: &Value, raw: &[&str]) -> Result<Value, TemplateFault> {
+    let templates = strict();
     let context = template_value(context);
     match value {
         Value::Object(fields) => {
             let each = fields.iter().map(|(name, value)| {
-                let value = if raw.contains(&name.as_str()) { value.clone() } else { render(&env, value, &context)? };
+                let value = if raw.contains(&name.as_str()) { value.clone() } else { render(&templates, value, &context)? };
                 Ok((name.clone(), value))
             });
             each.collect::<Result<serde_json::Map<_, _>, _>>().map(Value::Object)
         }
-        other => render(&env, other, &context),
+        other => render(&templates, other, &context),
     }
 }
 
-fn render(env: &Environment<'_>, value: &Value, context: &Template) -> Result<Value, RenderFault> {
+fn render(templates: &Templates, value: &Value, context: &Template) -> Result<Value, TemplateFault> {
     Ok(match value {
-        Value::String(text) if text.contains('{') => {
-            let text = env.render_str(text, context)?;
-            if text.len() > MAX_RENDERED {
-                return Err(RenderFault { line: 1, message: format!("comes to more than {MAX_RENDERED} bytes") });
-            }
-            Value::String(text)
-        }
-        Value::Array(items) => items.iter().map(|item| render(env, item, context)).collect::<Result<_, _>>()?,
+        Value::String(text) if text.contains('{') => Value::String(templates.render(text, context, MAX_RENDERED)?),
+        Value::Array(items) => items.iter().map(|item| render(templates, item, context)).collect::<Result<_, _>>()?,
         Value::Object(fields) => {
-            let each = fields.iter().map(|(name, value)| Ok((name.clone(), render(env, value, context)?)));
-            Value::Object(each.collect::<Result<_, RenderFault>>()?)
+            let each = fields.iter().map(|(name, value)| Ok((name.clone(), render(templates, value, context)?)));
+            Value::Object(each.collect::<Result<_, TemplateFault>>()?)
         }
         other => other.clone(),
     })

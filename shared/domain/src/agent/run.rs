@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::ActionKind;
 use crate::crm::names::words;
-use crate::{ApprovalId, RunContactId, RunId};
+use crate::{ApprovalId, EntityId, RunContactId, RunId};
 
 /// Name space of the ids that follow from others.
 const NAMESPACE: Uuid = Uuid::from_u128(0x5d0e_31a7_94c2_4b1f_8e66_03fb_d912_7a40);
@@ -121,13 +121,17 @@ impl ContactCounts {
         self.completed + self.failed + self.cancelled
     }
 
-    /// Where the whole of `total` people stands. Work comes before decisions, decisions before waits; a whole that ended has failed
-    /// only if everyone's did.
+    /// Where the whole of `total` people stands. Work comes before decisions, decisions before waits; a whole that ended is completed
+    /// if anyone's was, else failed if anyone's did.
     pub const fn status(&self, total: u64, cancelled: bool) -> RunStatus {
         if cancelled {
             RunStatus::Cancelled
         } else if self.ended() >= total {
-            if self.failed > 0 && self.completed == 0 && self.cancelled == 0 { RunStatus::Failed } else { RunStatus::Completed }
+            match self {
+                _ if self.completed > 0 || total == 0 => RunStatus::Completed,
+                _ if self.failed > 0 => RunStatus::Failed,
+                _ => RunStatus::Cancelled,
+            }
         } else if self.running > 0 || (self.queued > 0 && self.queued < total) {
             RunStatus::Running
         } else if self.pending_approval > 0 {
@@ -155,6 +159,11 @@ pub fn approval_id(contact: RunContactId, index: usize) -> ApprovalId {
 /// What the effects of an action are known by, here and by others: the same however often it is tried.
 pub fn step_key(contact: RunContactId, index: usize) -> Uuid {
     Uuid::new_v5(&NAMESPACE, format!("{contact}/{index}").as_bytes())
+}
+
+/// The id of the execution that a request under an idempotency key asks for: repeated, it asks for the same.
+pub fn execution_id(entity: EntityId, request: &str) -> Uuid {
+    Uuid::new_v5(&NAMESPACE, format!("{entity}/{request}/execution").as_bytes())
 }
 
 /// What an approval is bound to: SHA-256 in hex of who, what and how, so that nothing but what was shown can be approved.
@@ -198,7 +207,9 @@ mod tests {
             ("waiting=2 failed=1", 3, "waiting"),
             ("completed=1 failed=2", 3, "completed"),
             ("failed=3", 3, "failed"),
-            ("failed=2 cancelled=1", 3, "completed"),
+            ("failed=2 cancelled=1", 3, "failed"),
+            ("cancelled=3", 3, "cancelled"),
+            ("completed=1 cancelled=2", 3, "completed"),
             ("", 0, "completed"),
         ] {
             assert_eq!(counts(text).status(total, false).as_str(), status, "{text}");

@@ -4,10 +4,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
-use super::{CampaignInput, Channel, CompanySize, Icp};
+use super::{CampaignInput, Channel, Icp};
 use crate::address::Domain;
 use crate::lead::{LeadProfile, LeadStatus};
-use crate::text::fold;
+use crate::score::Standing;
 use crate::{CampaignId, LeadId};
 
 /// Why a lead is left out. A lead counts under the first that is true, in this order.
@@ -16,7 +16,8 @@ use crate::{CampaignId, LeadId};
 pub enum Exclusion {
     /// Its address or company is in one of `icp.exclude_domains`.
     ExcludedDomain,
-    /// It does not fit the ICP, or what the ICP asks for is not known of it.
+    /// It does not fit the ICP, or what the ICP asks for is not known of it. Technologies and keywords that are not known yet are judged
+    /// when the lead is enriched.
     OutsideIcp,
     /// It has no address for a channel of the sequence.
     NoAddress,
@@ -54,6 +55,8 @@ pub struct Unwanted {
 #[derive(Clone, Copy, Debug)]
 pub struct Candidate<'a> {
     pub profile: &'a LeadProfile,
+    /// How it stands to the campaign's ICP.
+    pub standing: Standing,
     pub status: LeadStatus,
     pub unwanted: Unwanted,
     /// Whether another campaign is writing to it.
@@ -66,7 +69,7 @@ impl Candidate<'_> {
         let status = self.status;
         let reasons = [
             (is_excluded(&spec.icp, self.profile), Exclusion::ExcludedDomain),
-            (!fits(&spec.icp, self.profile), Exclusion::OutsideIcp),
+            (self.standing == Standing::Outside, Exclusion::OutsideIcp),
             (!is_reachable(spec, self.profile), Exclusion::NoAddress),
             (self.unwanted.suppressed, Exclusion::Suppressed),
             (self.unwanted.unsubscribed || status == LeadStatus::Unsubscribed, Exclusion::Unsubscribed),
@@ -90,48 +93,6 @@ pub fn is_excluded(icp: &Icp, profile: &LeadProfile) -> bool {
     icp.exclude_domains.iter().filter_map(|domain| Domain::parse(domain).ok()).any(|excluded| {
         own.iter().any(|own| own.strip_suffix(excluded.as_str()).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')))
     })
-}
-
-/// Whether a lead fits an ICP as far as that speaks of what is known without enrichment. What is asked for and not known does not fit.
-pub fn fits(icp: &Icp, profile: &LeadProfile) -> bool {
-    let company = &profile.company;
-    let place = [company.location.as_deref(), profile.country.as_deref()];
-    let lists: [(&[String], &[Option<&str>]); 4] = [
-        (&icp.industries, &[company.industry.as_deref()]),
-        (&icp.titles, &[profile.title.as_deref()]),
-        (&icp.seniorities, &[profile.seniority.as_deref()]),
-        (&icp.locations, &place),
-    ];
-    lists.iter().all(|(wanted, known)| wanted.is_empty() || known.iter().flatten().any(|known| speaks_of_any(known, wanted)))
-        && icp.company_size.is_none_or(|size| fits_size(size, company.size.as_deref()))
-}
-
-fn speaks_of_any(known: &str, wanted: &[String]) -> bool {
-    let known = words(known);
-    wanted.iter().map(|wanted| words(wanted)).any(|wanted| wanted.trim().is_empty() || known.contains(&wanted))
-}
-
-/// The words of a text with a space around each: `C-Level, EMEA` is ` c level emea `.
-fn words(text: &str) -> String {
-    let plain: String = fold(text).chars().map(|c| if c.is_alphanumeric() || matches!(c, '+' | '#') { c } else { ' ' }).collect();
-    format!(" {} ", plain.split_whitespace().collect::<Vec<_>>().join(" "))
-}
-
-fn fits_size(wanted: CompanySize, known: Option<&str>) -> bool {
-    if wanted == CompanySize::default() {
-        return true;
-    }
-    let Some((low, high)) = known.and_then(headcount) else { return false };
-    wanted.min.is_none_or(|min| high >= min) && wanted.max.is_none_or(|max| low <= max)
-}
-
-/// The employees that a text speaks of, both ends inclusive: `51-200`, `1,000+`, `about 40`.
-fn headcount(text: &str) -> Option<(u32, u32)> {
-    let plain: String = text.chars().filter(|c| !matches!(c, ',' | '\'' | '\u{a0}')).collect();
-    let numbers: Vec<u32> = plain.split(|c: char| !c.is_ascii_digit()).filter_map(|digits| digits.parse().ok()).collect();
-    let low = *numbers.first()?;
-    let open = plain.contains('+') || fold(&plain).contains("more");
-    Some((low, if open { u32::MAX } else { *numbers.last()? }))
 }
 
 /// Whether a lead has an address for each step that goes to people's own addresses. Steps of other channels are passed over.
@@ -163,11 +124,11 @@ pub fn cohort_number(campaign: CampaignId, lead: LeadId) -> u64 {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use proptest::prelude::*;
-    use rstest::rstest;
     use serde_json::{Value, json};
 
     use super::*;
     use crate::lead::LeadInput;
+    use crate::score::{Model, standing};
     use crate::{Faults, Time};
 
     fn profile(more: Value) -> LeadProfile {
@@ -186,40 +147,6 @@ mod tests {
         let step = json!({"step": 1, "channel": "email", "subject": "s", "body": "b"});
         serde_json::from_value(json!({"name": "x", "channels": ["email"], "icp": icp, "messaging": {"sequence": [step]}}))
             .unwrap()
-    }
-
-    #[rstest]
-    #[case(json!({}), true)]
-    #[case(json!({"industries": ["software"]}), true)]
-    #[case(json!({"industries": ["hardware", "Computer software"]}), true)]
-    #[case(json!({"industries": ["soft"]}), false)]
-    #[case(json!({"titles": ["technology officer"], "seniorities": ["c_level"], "locations": ["london"]}), true)]
-    #[case(json!({"locations": ["united kingdom"]}), true)]
-    #[case(json!({"locations": ["Spain"]}), false)]
-    #[case(json!({"company_size": {"min": 200}}), true)]
-    #[case(json!({"company_size": {"min": 201}}), false)]
-    #[case(json!({"company_size": {"max": 50}}), false)]
-    #[case(json!({"company_size": {}}), true)]
-    #[case(json!({"technologies": ["Salesforce"], "keywords": ["analytics"]}), true)]
-    fn who_fits(#[case] icp: Value, #[case] fit: bool) {
-        assert_eq!(fits(&serde_json::from_value(icp).unwrap(), &profile(json!({}))), fit);
-    }
-
-    #[rstest]
-    #[case("51-200", Some((51, 200)))]
-    #[case("1,000+", Some((1_000, u32::MAX)))]
-    #[case("about 40", Some((40, 40)))]
-    #[case("10001 or more", Some((10_001, u32::MAX)))]
-    #[case("many", None)]
-    fn sizes(#[case] text: &str, #[case] expected: Option<(u32, u32)>) {
-        assert_eq!(headcount(text), expected);
-    }
-
-    #[test]
-    fn what_is_asked_for_and_not_known_does_not_fit() {
-        let unknown = profile(json!({"company": {}, "title": null}));
-        assert!(!fits(&serde_json::from_value(json!({"titles": ["CTO"]})).unwrap(), &unknown));
-        assert!(!fits(&serde_json::from_value(json!({"company_size": {"min": 1}})).unwrap(), &unknown));
     }
 
     #[test]
@@ -257,7 +184,9 @@ mod tests {
             (&good, but(false, false, false), false, LeadStatus::Contacted, Some(Exclusion::AlreadyContacted)),
             (&good, but(false, false, false), false, LeadStatus::Scored, None),
         ] {
-            let candidate = Candidate { profile, status, unwanted, elsewhere };
+            let model = Model::of_version(Model::latest_version()).unwrap();
+            let candidate =
+                Candidate { profile, standing: standing(&model, &spec.icp, profile, None), status, unwanted, elsewhere };
             assert_eq!(candidate.exclusion(&spec), expected);
         }
         assert!(Exclusion::ALL.is_sorted());

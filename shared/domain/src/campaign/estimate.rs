@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{CampaignInput, Channel};
+use super::{CampaignInput, Channel, SequenceStep};
 use crate::cost::CURRENCY;
 use crate::model::Usage;
 use crate::{Faults, Input, Micros};
@@ -26,7 +26,8 @@ pub struct LaunchInput {
     /// the campaign pauses.
     #[schema(value_type = Option<BudgetLimit>, example = "25.00")]
     pub budget_limit: Option<Micros>,
-    /// Messages a day, in the zone of the sending window (UTC where that is the recipient's own or there is none).
+    /// Messages a day, in the zone of the sending window (UTC where that is the recipient's own or there is none). A message counts on
+    /// the day that it is to go out on when it is queued.
     #[schema(minimum = 1, maximum = 10000000, example = 200)]
     pub daily_send_limit: Option<u64>,
     /// Answers what would happen, and changes nothing.
@@ -117,7 +118,8 @@ pub struct CostEstimate {
 /// Estimates what it costs to write to so many leads.
 pub fn estimate(spec: &CampaignInput, leads: u64, rates: &Rates) -> CostEstimate {
     let leads_i = i64::try_from(leads).unwrap_or(i64::MAX);
-    let sequence = &spec.messaging.sequence;
+    let (sequence, passed_over): (Vec<&SequenceStep>, Vec<&SequenceStep>) =
+        spec.messaging.sequence.iter().partition(|step| step.channel.reaches_people());
     let drafted = sequence.iter().filter(|step| step.is_drafted()).count();
     let each: i64 = sequence.iter().map(|step| rates.message(step.channel).0).sum();
     let times = |amount: i64| Micros(amount.saturating_mul(leads_i));
@@ -135,6 +137,10 @@ pub fn estimate(spec: &CampaignInput, leads: u64, rates: &Rates) -> CostEstimate
     let prices = [(Channel::Email, rates.email), (Channel::Sms, rates.sms)];
     let sent = prices.iter().filter(|(channel, _)| channels.contains(channel.as_str()));
     assumptions.extend(sent.map(|(channel, price)| format!("one {} message costs {price} {CURRENCY}", channel.as_str())));
+    if !passed_over.is_empty() {
+        let numbers: Vec<String> = passed_over.iter().map(|step| format!("{} ({})", step.step, step.channel.as_str())).collect();
+        assumptions.push(format!("steps that nothing can be sent by are passed over: {}", numbers.join(", ")));
+    }
     assumptions.push(match drafted {
         0 => "the messages are written from templates, without a model".to_owned(),
         n => format!("{n} of the messages are drafted by {}, at {} {CURRENCY} each", rates.model, rates.draft),
@@ -149,7 +155,8 @@ pub fn estimate(spec: &CampaignInput, leads: u64, rates: &Rates) -> CostEstimate
 /// How fast a launch goes: messages on a day, and days until the last one.
 pub fn pace(spec: &CampaignInput, leads: u64, daily_limit: Option<u64>) -> (u64, u64) {
     let messaging = &spec.messaging;
-    let messages = leads.saturating_mul(messaging.sequence.len() as u64);
+    let each = messaging.sequence.iter().filter(|step| step.channel.reaches_people()).count() as u64;
+    let messages = leads.saturating_mul(each);
     if messages == 0 {
         return (0, 0);
     }
@@ -195,6 +202,18 @@ mod tests {
         let drafted = estimate(&spec(json!([{"step": 1, "channel": "email"}])), 10, &rates);
         assert_eq!(drafted.breakdown.ai_inference, Micros(4_260));
         assert_eq!(estimate(&spec(json!([])), 10, &Rates::default()).total, Micros::ZERO);
+    }
+
+    #[test]
+    fn steps_that_nothing_is_sent_by_cost_nothing_and_take_no_day() {
+        let mut sequence = two_steps();
+        sequence.as_array_mut().unwrap().push(json!({"step": 3, "channel": "linkedin"}));
+        let (with, without) = (spec(sequence), spec(two_steps()));
+        let rates = Rates { email: Micros(100), sms: Micros(6_450), draft: Micros(426), ..Rates::default() };
+        let estimated = estimate(&with, 10, &rates);
+        assert_eq!(estimated.breakdown, estimate(&without, 10, &rates).breakdown);
+        assert!(estimated.assumptions.iter().any(|a| a.ends_with("passed over: 3 (linkedin)")), "{:?}", estimated.assumptions);
+        assert_eq!(pace(&with, 100, Some(20)), pace(&without, 100, Some(20)));
     }
 
     #[rstest]

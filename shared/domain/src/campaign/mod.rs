@@ -12,7 +12,7 @@ pub use spec::{
     AgentsSpec, Approval, CampaignInput, Channel, CompanySize, Icp, Messaging, SendingWindow, SequenceStep, StopOn, Track,
     Variant, Weekday,
 };
-pub use template::{TemplateFault, check_template};
+pub use template::check_template;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

@@ -94,6 +94,8 @@ pub enum StopCause {
     Rejected,
     /// Nobody looked at the draft in time.
     NotApproved,
+    /// What was found of its company is not what the campaign's ICP asks for.
+    OutsideIcp,
     /// A deal with the person was won or lost.
     DealClosed,
     LeadDeleted,
@@ -109,6 +111,7 @@ crate::text::text_enum!(
     MessageCancelled = "message_cancelled",
     Rejected = "rejected",
     NotApproved = "not_approved",
+    OutsideIcp = "outside_icp",
     DealClosed = "deal_closed",
     LeadDeleted = "lead_deleted"
 );
@@ -146,6 +149,13 @@ pub fn due_after(step: &SequenceStep, after: Time) -> Time {
     let millis = (step.delay_hours * 3_600_000.0).round();
     // At most a year (see `SequenceStep`), so well within an i64.
     after.plus_millis(millis as i64)
+}
+
+/// Seconds until a model is asked again that has failed in passing so many times in a row before: from half a minute to four hours. None
+/// when that has gone on for some three days.
+pub fn ask_again_after(failures: u32) -> Option<i64> {
+    const ATTEMPTS: u32 = 22;
+    (failures + 1 < ATTEMPTS).then(|| (30_i64 << (2 * failures).min(10)).min(4 * 3_600))
 }
 
 /// The first time from `at` on at which a campaign with this window may send to a person in `zone`.

@@ -20,7 +20,8 @@ const BODY_MAX: usize = 20_000;
 /// A whole definition as JSON, in bytes: one item, far from DynamoDB's 400 KB.
 const SPEC_MAX: usize = 200_000;
 
-/// How a message reaches a person.
+/// How a message reaches a person. Steps by `linkedin` and `webhook` are passed over: people have no URL to post to, and LinkedIn takes no
+/// messages from programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Channel {
@@ -31,6 +32,11 @@ pub enum Channel {
 }
 
 impl Channel {
+    /// Whether messages to people can be sent by it.
+    pub const fn reaches_people(self) -> bool {
+        matches!(self, Self::Email | Self::Sms)
+    }
+
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Email => "email",
@@ -41,7 +47,8 @@ impl Channel {
     }
 }
 
-/// The ideal customer profile: empty lists match everyone.
+/// The ideal customer profile: empty lists match everyone. A list is met by any of its entries, in other words for them too (`CTO` by
+/// `Chief Technology Officer`, `DE` by `Germany`); what is asked for and not known of a lead is not met.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Icp {
@@ -51,12 +58,16 @@ pub struct Icp {
     pub company_size: Option<CompanySize>,
     #[schema(value_type = Vec<Entry<200>>, max_items = 200, example = json!(["CTO"]))]
     pub titles: Vec<String>,
+    /// By what is said of the lead, else by its title.
     #[schema(value_type = Vec<Entry<200>>, max_items = 200)]
     pub seniorities: Vec<String>,
     #[schema(value_type = Vec<Entry<200>>, max_items = 200)]
     pub locations: Vec<String>,
+    /// By what enrichment found, or by the lead's title, company and custom fields. A campaign enriches who is not known well enough, and
+    /// then writes to those only that use one of them.
     #[schema(value_type = Vec<Entry<200>>, max_items = 200)]
     pub technologies: Vec<String>,
+    /// Words in what enrichment found the company to say of itself, or in the lead's title, company and custom fields; as for technologies.
     #[schema(value_type = Vec<Entry<200>>, max_items = 200)]
     pub keywords: Vec<String>,
     /// Domains that are never written to.
@@ -86,7 +97,7 @@ pub struct Messaging {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 200, example = "friendly")]
     pub tone: Option<String>,
-    /// BCP 47 language tag.
+    /// BCP 47 language tag: what drafts, and the line by which recipients unsubscribe, are written in.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(min_length = 1, max_length = 35, example = "en")]
     pub language: Option<String>,
@@ -310,6 +321,13 @@ impl Input for CampaignInput {
 }
 
 impl Icp {
+    /// The part of it that is known of a lead once it is enriched, if it has one.
+    pub fn found_by_enrichment(&self) -> Option<Self> {
+        let Self { technologies, keywords, .. } = self.clone();
+        let asks = !technologies.is_empty() || !keywords.is_empty();
+        asks.then(|| Self { technologies, keywords, ..Self::default() })
+    }
+
     /// Notes everything that makes it unusable; it stands at `/icp`.
     pub fn check(&self, faults: &mut Faults) {
         let lists = [

@@ -1,15 +1,8 @@
 //! Message templates: minijinja, strict. A template is checked when it is saved, so that no send fails on a spelling.
 
-use minijinja::{Environment, ErrorKind, UndefinedBehavior};
+use minijinja::UndefinedBehavior;
 
-/// What is wrong with a template and where.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}: {message}")]
-pub struct TemplateFault {
-    /// Counted from 1.
-    pub line: usize,
-    pub message: String,
-}
+use crate::template::{TemplateFault, Templates};
 
 /// What a template can speak of. `custom` fields are the tenant's own, so any name goes there.
 const VARIABLES: &[&str] = &[
@@ -42,59 +35,10 @@ const OPEN: &[&str] = &["lead.custom"];
 /// # Errors
 /// The first fault, with its line.
 pub fn check_template(source: &str) -> Result<(), TemplateFault> {
-    let mut env = Environment::new();
-    env.set_undefined_behavior(UndefinedBehavior::Strict);
-    let template = env.template_from_str(source).map_err(|e| TemplateFault {
-        line: e.line().unwrap_or(1),
-        message: e.detail().map_or_else(|| e.kind().to_string(), str::to_owned),
-    })?;
-    let mut unknown: Vec<String> = template.undeclared_variables(true).into_iter().filter(|name| !is_known(name)).collect();
-    unknown.sort();
-    if let Some(name) = unknown.first() {
-        let message = format!("unknown variable `{name}`; known are {}, lead.custom.<name>", VARIABLES.join(", "));
-        return Err(TemplateFault { line: line_of(source, name), message });
-    }
-    check_names(&env, source)
-}
-
-/// Unknown filters and tests show only when they are evaluated, so the template is rendered once with every value there.
-fn check_names(env: &Environment<'_>, source: &str) -> Result<(), TemplateFault> {
-    let context = sample_context(&VARIABLES.iter().map(|v| v.split('.').collect()).collect::<Vec<_>>());
-    // Values that are not there at sample time (custom fields) are undefined here; only names that can never be right count.
-    let Err(e) = env.render_str(source, context) else { return Ok(()) };
-    match e.kind() {
-        ErrorKind::UnknownFilter
-        | ErrorKind::UnknownTest
-        | ErrorKind::UnknownFunction
-        | ErrorKind::UnknownMethod
-        // There are no other templates to include, import or extend.
-        | ErrorKind::TemplateNotFound => {
-            Err(TemplateFault {
-                line: e.line().unwrap_or(1),
-                message: e.detail().map_or_else(|| e.kind().to_string(), str::to_owned),
-            })
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Every known variable with some text, as nested objects.
-fn sample_context(paths: &[Vec<&str>]) -> minijinja::Value {
-    let mut branches: std::collections::BTreeMap<&str, Vec<Vec<&str>>> = std::collections::BTreeMap::new();
-    for path in paths {
-        if let Some((head, rest)) = path.split_first() {
-            branches.entry(head).or_default().push(rest.to_vec());
-        }
-    }
-    if branches.is_empty() {
-        return minijinja::Value::from("text");
-    }
-    let leaf = |rest: &[Vec<&str>]| rest.iter().all(Vec::is_empty);
-    minijinja::Value::from_pairs(
-        branches
-            .into_iter()
-            .map(|(name, rest)| (name, if leaf(&rest) { minijinja::Value::from("text") } else { sample_context(&rest) })),
-    )
+    let names = Templates::new(UndefinedBehavior::Strict, false).check(source)?;
+    let Some(unknown) = names.iter().find(|name| !is_known(name)) else { return Ok(()) };
+    let message = format!("unknown variable `{unknown}`; known are {}, lead.custom.<name>", VARIABLES.join(", "));
+    Err(TemplateFault { line: line_of(source, unknown), message })
 }
 
 fn is_known(name: &str) -> bool {
@@ -137,6 +81,8 @@ mod tests {
             ("{% if %}", 1),
             ("{{ system.secret }}", 1),
             ("a\n{% include 'other' %}", 2),
+            ("a\n{% if lead.title %}\n{{ range(3) }}{% endif %}", 3),
+            ("{{ lead.email\n * 3 }}", 1),
             ("{{ lead.company.revenue }}", 1),
         ] {
             assert_eq!(check_template(bad).map_err(|f| f.line), Err(line), "{bad}");

@@ -1,13 +1,14 @@
 //! What a message of the sequence says to one lead.
 
-use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value};
+use minijinja::{UndefinedBehavior, Value};
 use serde_json::json;
 
 use super::{CampaignInput, SequenceStep, Variant};
 use crate::lead::LeadProfile;
+use crate::template::Templates;
 
-/// How much work a template may make: a message has no business with more.
-const FUEL: u64 = 100_000;
+/// Bytes of a part, as of a message that is queued by hand.
+const PART_MAX: usize = 200_000;
 /// Characters of a subject.
 const SUBJECT_MAX: usize = 500;
 
@@ -75,14 +76,7 @@ fn one_line(text: &str) -> String {
 }
 
 fn render(template: &str, context: &Value, html: bool) -> Result<String, String> {
-    let mut env = Environment::new();
-    env.set_undefined_behavior(UndefinedBehavior::SemiStrict);
-    env.set_auto_escape_callback(move |_| if html { AutoEscape::Html } else { AutoEscape::None });
-    env.set_fuel(Some(FUEL));
-    env.render_str(template, context.clone()).map_err(|e| {
-        let what = e.detail().map_or_else(|| e.kind().to_string(), str::to_owned);
-        format!("line {}: {what}", e.line().unwrap_or(1))
-    })
+    Templates::new(UndefinedBehavior::SemiStrict, html).render(template, context, PART_MAX).map_err(|fault| fault.to_string())
 }
 
 fn context(spec: &CampaignInput, lead: &LeadProfile, sender: &SenderWords, unsubscribe_url: &str) -> Value {

@@ -6,11 +6,11 @@ mod input;
 mod plan;
 mod retry;
 
-pub use health::{DeliveryNumbers, LATENCY_BUCKETS, latency_bucket};
+pub use health::{DeliveryNumbers, latency_class};
 pub use identity::{IdentityInput, IdentitySettings, IdentityStatus, Warmup};
 pub use input::{CommunicationInput, Recipient, SuppressionInput, Track, check_header_text};
-pub use plan::{allowance, day_of, next_allowed, start_of_day};
-pub use retry::{MAX_ATTEMPTS, retry_wait};
+pub use plan::{allowance, day_of, next_allowed, next_allowed_by_all, start_of_day};
+pub use retry::{MAX_ATTEMPTS, Throttle, retry_wait, throttle_wait};
 
 use std::fmt;
 use std::str::FromStr;

@@ -62,6 +62,24 @@ pub fn next_allowed(window: &SendingWindow, contact_zone: Option<&str>, at: Time
     at
 }
 
+/// Days in which windows that meet at all have met: each has had all its days.
+const MEET_WITHIN_DAYS: i64 = 16;
+
+/// The first instant from `at` on at which all of these windows are open; `None` if they never are together.
+pub fn next_allowed_by_all(windows: &[&SendingWindow], contact_zone: Option<&str>, at: Time) -> Option<Time> {
+    let mut time = at;
+    loop {
+        let next = windows.iter().map(|window| next_allowed(window, contact_zone, time)).max().unwrap_or(time);
+        if next == time {
+            return Some(time);
+        }
+        if next > at.plus_days(MEET_WITHIN_DAYS) {
+            return None;
+        }
+        time = next;
+    }
+}
+
 /// The day that `at` falls on in a zone (UTC if `None` or unknown), as `2026-01-31`.
 pub fn day_of(zone_name: Option<&str>, at: Time) -> String {
     local(at, &zone(zone_name)).date().to_string()
@@ -117,6 +135,20 @@ mod tests {
     #[case("Europe/London", None, "2026-03-27T18:00:00Z", "2026-03-30T08:00:00Z")]
     fn windows(#[case] zone: &str, #[case] contact: Option<&str>, #[case] at: Time, #[case] expected: Time) {
         assert_eq!(next_allowed(&window(zone, &WORK, "09:00", "17:00"), contact, at), expected);
+    }
+
+    #[test]
+    fn windows_that_meet_and_windows_that_never_do() {
+        let at: Time = "2026-01-30T12:00:00Z".parse().unwrap();
+        let work = window("UTC", &WORK, "09:00", "17:00");
+        let mondays = window("America/New_York", &[Weekday::Mon], "08:00", "20:00");
+        let nights = window("UTC", &WORK, "18:00", "20:00");
+        let expected = |text: &str| Some(text.parse::<Time>().unwrap());
+        assert_eq!(next_allowed_by_all(&[], None, at), Some(at));
+        assert_eq!(next_allowed_by_all(&[&work], None, at), Some(at));
+        assert_eq!(next_allowed_by_all(&[&work, &mondays], None, at), expected("2026-02-02T13:00:00Z"));
+        assert_eq!(next_allowed_by_all(&[&mondays, &nights], None, at), expected("2026-02-02T18:00:00Z"));
+        assert_eq!(next_allowed_by_all(&[&work, &nights], None, at), None);
     }
 
     #[rstest]

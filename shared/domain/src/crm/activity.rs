@@ -46,7 +46,7 @@ pub struct ActivityInput {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 500, example = "Wants an offer")]
     pub outcome: Option<String>,
-    /// Until when a task is to be done, a date or a time; for the type `task` only. At a time you are reminded.
+    /// Until when it is to be done, or answered, a date or a time. Only the type `task` makes a task of it; at a time you are reminded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 40, example = "2026-02-15")]
     pub due_at: Option<String>,
@@ -93,9 +93,6 @@ impl ActivityInput {
             faults.add("/durationMinutes", format!("must be at most {DURATION_MAX}"));
         }
         let due_at = given(self.due_at).and_then(|due| faults.take("/dueAt", due.parse()));
-        if due_at.is_some() && self.kind != ActivityType::Task {
-            faults.add("/dueAt", "belongs to the type task only");
-        }
         let about = About { company_id: self.company_id, contact_id: self.contact_id, deal_id: self.lead_id };
         let at = given(self.occurred_at).and_then(|at| faults.take("/occurredAt", at.parse::<Time>()));
         if at.is_some_and(|at| !(0..=Time::MAX.millis()).contains(&at.millis())) {
@@ -126,7 +123,7 @@ mod tests {
             (json!({"type": "task", "subject": "x", "dueAt": "2026-02-15"}), vec![]),
             (json!({"type": "task", "subject": "x", "dueAt": "2026-02-15T10:00:00+01:00"}), vec![]),
             (json!({"type": "task", "subject": "x", "dueAt": "soon"}), vec!["/dueAt"]),
-            (json!({"type": "note", "subject": "x", "dueAt": "2026-02-15"}), vec!["/dueAt"]),
+            (json!({"type": "note", "subject": "x", "dueAt": "2026-02-15"}), vec![]),
             (json!({"type": "note", "subject": "x", "occurredAt": "1969-01-01T00:00:00Z"}), vec!["/occurredAt"]),
             (json!({"type": "note", "subject": "x", "occurredAt": "yesterday"}), vec!["/occurredAt"]),
             (json!({"type": "meeting", "subject": "x", "durationMinutes": 20000}), vec!["/durationMinutes"]),

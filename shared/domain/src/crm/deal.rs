@@ -174,7 +174,7 @@ impl DealProfile {
 #[schema(as = CrmStageInput)]
 pub struct StageInput {
     pub stage: Stage,
-    /// Required for `lost`, and only there.
+    /// Required for a move to `lost`, and only there. The stage that a lead is in changes nothing, with a reason or without.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 300, example = "No budget this year")]
     pub lost_reason: Option<String>,
@@ -188,8 +188,8 @@ impl Input for StageInput {
     fn note_faults(&self, faults: &mut Faults) {
         let reason = self.lost_reason.as_deref().map(str::trim).filter(|r| !r.is_empty());
         match (self.stage, reason) {
-            (Stage::Lost, None) => faults.add("/lostReason", "is required for lost"),
             (Stage::Lost, Some(reason)) => faults.text("/lostReason", reason, 1, TEXT_MAX),
+            // Whether one is missing depends on where the deal is.
             (_, None) => {}
             (_, Some(_)) => faults.add("/lostReason", "belongs to lost only"),
         }
@@ -255,9 +255,9 @@ mod tests {
     fn only_losing_has_a_reason() {
         for (input, wanted) in [
             (json!({"stage": "won"}), vec![]),
-            (json!({"stage": "lost"}), vec!["/lostReason"]),
-            (json!({"stage": "lost", "lostReason": ""}), vec!["/lostReason"]),
+            (json!({"stage": "lost"}), vec![]),
             (json!({"stage": "lost", "lostReason": "price"}), vec![]),
+            (json!({"stage": "lost", "lostReason": "p".repeat(301)}), vec!["/lostReason"]),
             (json!({"stage": "new", "lostReason": "price"}), vec!["/lostReason"]),
         ] {
             let mut faults = Faults::new();

@@ -151,6 +151,16 @@ fn split_phone(e164: &str) -> (String, String) {
     }
 }
 
+/// Folded words of names; initials are none.
+fn words_of(names: [&Option<String>; 2]) -> impl Iterator<Item = String> {
+    let words = names.into_iter().flatten().flat_map(|name| name.split_whitespace());
+    words.map(|word| crate::text::fold(word.trim_matches(|c: char| !c.is_alphanumeric()))).filter(|word| word.chars().count() > 1)
+}
+
+fn has(known: &BTreeSet<String>, address: Option<&impl ToString>) -> bool {
+    address.is_some_and(|address| known.contains(&address.to_string()))
+}
+
 impl Person {
     pub fn add_contact(&mut self, id: ContactId, profile: &ContactProfile) {
         self.linked.insert(id.uuid());
@@ -161,9 +171,12 @@ impl Person {
         self.linkedin.extend(linkedin_url.as_ref().map(ToString::to_string));
     }
 
-    /// A lead who has an address of theirs.
+    /// A lead of theirs. Further addresses are learnt from one who has an address that is nobody else's: a phone number is no proof.
     pub fn add_lead(&mut self, id: LeadId, profile: &LeadProfile) {
         self.leads.insert(id);
+        if !self.has_own_address(profile) {
+            return;
+        }
         let LeadProfile { first_name, last_name, email, phone, linkedin_url, .. } = profile;
         self.add_names([first_name, last_name]);
         self.emails.extend(email.as_ref().map(ToString::to_string));
@@ -172,9 +185,12 @@ impl Person {
     }
 
     fn add_names(&mut self, names: [&Option<String>; 2]) {
-        let words = names.into_iter().flatten().flat_map(|name| name.split_whitespace());
-        let folded = words.map(|word| crate::text::fold(word.trim_matches(|c: char| !c.is_alphanumeric())));
-        self.names.extend(folded.filter(|word| word.chars().count() > 1));
+        self.names.extend(words_of(names));
+    }
+
+    /// A lead that was theirs and is no more: its id was made of an address of theirs.
+    pub fn add_former_lead(&mut self, id: LeadId) {
+        self.leads.insert(id);
     }
 
     /// Something that is about them.
@@ -206,12 +222,25 @@ impl Person {
         emails.chain(linkedin).chain(self.phones.iter().map(|phone| format!("phone:{phone}")))
     }
 
-    /// Whether a lead has one of their addresses.
+    /// Whether a lead is them: by e-mail or LinkedIn. A whole company can have one phone number, so that says it only of a lead who has
+    /// their name too, or is nothing but that number.
     pub fn is_lead(&self, profile: &LeadProfile) -> bool {
-        let has = |known: &BTreeSet<String>, text: Option<String>| text.is_some_and(|text| known.contains(&text));
-        has(&self.emails, profile.email.as_ref().map(ToString::to_string))
-            || has(&self.phones, profile.phone.as_ref().map(ToString::to_string))
-            || has(&self.linkedin, profile.linkedin_url.as_ref().map(ToString::to_string))
+        self.has_own_address(profile) || has(&self.phones, profile.phone.as_ref()) && self.could_be_named(profile)
+    }
+
+    fn has_own_address(&self, profile: &LeadProfile) -> bool {
+        has(&self.emails, profile.email.as_ref()) || has(&self.linkedin, profile.linkedin_url.as_ref())
+    }
+
+    fn could_be_named(&self, profile: &LeadProfile) -> bool {
+        let LeadProfile { first_name, last_name, email, linkedin_url, .. } = profile;
+        let mut words = words_of([first_name, last_name]).peekable();
+        if words.peek().is_none() {
+            return email.is_none() && linkedin_url.is_none();
+        }
+        // A last name alone may be another's of the same family.
+        let family = first_name.is_none() && (email.is_some() || linkedin_url.is_some());
+        !family && words.all(|word| self.names.contains(&word))
     }
 
     fn addresses_in(&self, text: &Folded) -> Vec<Span> {
@@ -365,6 +394,43 @@ mod tests {
     fn names_where_they_are_meant() {
         assert_eq!(ada().redact("Met ÅDÁ and LOVELACE-STRASSE", false), None);
         assert_eq!(ada().redact("Met ÅDÁ and LOVELACE-STRASSE", true).unwrap(), "Met [erased] and [erased]");
+    }
+
+    #[test]
+    fn a_number_that_others_have_too_makes_nobody_else_them() {
+        let phone = || Some(Phone::parse("+44 20 7946 0123").unwrap());
+        let lead = |first: Option<&str>, last: Option<&str>, email: Option<&str>| LeadProfile {
+            first_name: first.map(str::to_owned),
+            last_name: last.map(str::to_owned),
+            email: email.map(|email| Email::parse(email).unwrap()),
+            phone: phone(),
+            ..LeadProfile::default()
+        };
+        let theirs = [
+            lead(Some("ÅDÁ"), Some("lovelace-Straße"), Some("ada@private.example")),
+            lead(Some("Ådá"), None, None),
+            lead(None, None, None),
+            lead(Some("Bob"), None, Some("ADA@engines.example")),
+        ];
+        let others = [
+            lead(Some("Bob"), Some("Babbage"), Some("bob@engines.example")),
+            lead(Some("Bob"), Some("Babbage"), None),
+            lead(Some("Bob"), Some("Lovelace-Straße"), None),
+            lead(None, Some("Lovelace-Straße"), Some("family@engines.example")),
+            lead(None, None, Some("office@engines.example")),
+        ];
+        for profile in theirs {
+            assert!(ada().is_lead(&profile), "{profile:?}");
+        }
+        for profile in others {
+            assert!(!ada().is_lead(&profile), "{profile:?}");
+        }
+        // What a lead who has only the number says of itself is not taken for theirs.
+        let mut person = ada();
+        person.add_lead(LeadId::from_uuid(Uuid::from_u128(8)), &lead(Some("Ådá"), None, Some("ada@private.example")));
+        assert_eq!(person.emails().len(), 1);
+        person.add_lead(LeadId::from_uuid(Uuid::from_u128(8)), &lead(Some("Bob"), None, Some("ada@engines.example")));
+        assert!(person.is_lead(&lead(Some("Bob"), None, None)));
     }
 
     #[test]

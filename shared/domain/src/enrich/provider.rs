@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
-use utoipa::openapi::schema::{AdditionalProperties, Type};
+use utoipa::openapi::schema::{AdditionalProperties, OneOfBuilder, Type};
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema};
 
 use super::{Fact, Field, Findings};
@@ -179,8 +179,10 @@ pub struct Cost;
 
 impl utoipa::PartialSchema for Cost {
     fn schema() -> RefOr<Schema> {
-        let amount = ObjectBuilder::new().schema_type(Type::String).pattern(Some(r"^[0-9]{1,3}(\.[0-9]{1,6})?$"));
-        amount.examples([Value::from("0.02")]).into()
+        let text = ObjectBuilder::new().schema_type(Type::String).pattern(Some(r"^[0-9]{1,3}(\.[0-9]{1,6})?$"));
+        let number = ObjectBuilder::new().schema_type(Type::Number).minimum(Some(0)).maximum(Some(999));
+        let number = number.description(Some("With at most six decimal places."));
+        OneOfBuilder::new().item(text.examples([Value::from("0.02")])).item(number).into()
     }
 }
 

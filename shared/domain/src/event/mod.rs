@@ -100,4 +100,52 @@ impl Event {
         self.trace_id = Some(id);
         self
     }
+
+    /// The event as it is kept and told: `data` has the ids of what it is about too (`lead_id`, `campaign_id`, `communication_id`, ...), as the
+    /// body of a webhook has no other place for them.
+    #[must_use]
+    pub fn whole(&self) -> Self {
+        let mut whole = self.clone();
+        let Some(fields) = whole.data.as_object_mut() else { return whole };
+        let text = |id: Option<String>| id.map(Value::from);
+        let beside = [
+            ("lead_id", text(self.lead_id.map(|id| id.to_string()))),
+            ("campaign_id", text(self.campaign_id.map(|id| id.to_string()))),
+            ("crm_lead_id", text(self.crm_lead_id.map(|id| id.to_string()))),
+            ("agent_id", text(self.agent_id.clone())),
+        ];
+        let subject = self.event_type.subject_id().map(|name| (name, Some(Value::from(self.subject.id.clone()))));
+        for (name, id) in beside.into_iter().chain(subject) {
+            if let Some(id) = id {
+                fields.entry(name).or_insert(id);
+            }
+        }
+        whole
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_event_says_what_it_is_about() {
+        let (entity, now) = (EntityId::new_at(Time::from_millis(0)), Time::from_millis(0));
+        let (lead, campaign) = (LeadId::from_uuid(entity.uuid()), CampaignId::new_at(now));
+        let event = |kind: EventType, subject: &str, data: Value| {
+            Event::new(kind, entity, now, Actor::system("test"), Subject::new(kind.subject_kind(), subject), data)
+        };
+        let replied = event(EventType::CommunicationReplied, "m-1", json!({"class": "interested"}));
+        let replied = replied.lead(lead).campaign(Some(campaign)).whole();
+        let told = json!({"class": "interested", "communication_id": "m-1", "lead_id": lead, "campaign_id": campaign});
+        assert_eq!((&replied.data, &replied.whole()), (&told, &replied));
+        // Its own fields have the word.
+        let notified = event(EventType::AgentNotified, "r-2", json!({"run_id": "r-1"}));
+        assert_eq!(notified.whole().data, json!({"run_id": "r-1"}));
+        let imported = event(EventType::LeadImported, "i-1", json!({"created": 1}));
+        assert_eq!(imported.whole().data, json!({"created": 1}));
+    }
 }

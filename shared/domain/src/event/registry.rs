@@ -93,10 +93,27 @@ event_types! {
     ReminderTriggered "reminder.triggered" "reminder" "title:str due_at:time" "A reminder or follow-up fell due.";
     ComplianceAlert "compliance.alert" "obligation" "name:str due_date:str days_left:int" "A regulatory deadline comes near.";
     ConnectorDisconnected "connector.disconnected" "connection" "connector_id:str reason:str" "A connected system's authorisation expired.";
-    WebhookDisabled "webhook.disabled" "webhook" "url:str reason:str" "An endpoint was disabled because its deliveries fail.";
+    WebhookDisabled "webhook.disabled" "webhook" "url:str reason:str" "An endpoint was disabled because its deliveries fail. Its `url` is without path and query, which may hold secrets.";
 }
 
 impl EventType {
+    /// The name that the id of its subject has in `data`; none where another field names it, or it is nothing that can be read.
+    pub const fn subject_id(self) -> Option<&'static str> {
+        match self.subject_kind().as_bytes() {
+            b"lead" => Some("lead_id"),
+            b"campaign" => Some("campaign_id"),
+            b"crm_lead" => Some("crm_lead_id"),
+            b"communication" => Some("communication_id"),
+            b"meeting" => Some("meeting_id"),
+            b"agent_run" => Some("run_id"),
+            b"company" => Some("company_id"),
+            b"contact" => Some("contact_id"),
+            b"task" => Some("task_id"),
+            b"webhook" => Some("webhook_id"),
+            _ => None,
+        }
+    }
+
     /// JSON Schema (2020-12) of `data`.
     pub fn data_schema(self) -> Value {
         let (mut properties, mut required) = (Map::new(), Vec::new());
@@ -105,6 +122,10 @@ impl EventType {
             if !optional {
                 required.push(Value::from(name));
             }
+        }
+        // The ids of what it is about.
+        for name in ["lead_id", "campaign_id", "crm_lead_id", "agent_id"].into_iter().chain(self.subject_id()) {
+            properties.entry(name).or_insert_with(|| schema_of("uuid"));
         }
         json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false})
     }

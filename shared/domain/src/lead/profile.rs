@@ -224,10 +224,9 @@ pub fn check_custom(custom: &BTreeMap<String, Value>, faults: &mut Faults) {
     }
 }
 
-/// Whether a name has the form of an IANA time zone. The zone's existence is judged where zone data is at hand.
+/// Whether there is an IANA time zone of this name.
 pub fn is_time_zone(name: &str) -> bool {
-    let part = |p: &str| !p.is_empty() && p.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'+'));
-    name == "UTC" || name == "GMT" || (name.contains('/') && name.len() <= 60 && name.split('/').all(part))
+    jiff::tz::TimeZone::get(name).is_ok_and(|zone| zone.iana_name().is_some())
 }
 
 impl LeadProfile {

@@ -355,7 +355,7 @@ mod tests {
         }
 
         #[test]
-        fn stored_forms_are_read_back(value in "\\PC{0,40}") {
+        fn stored_forms_are_read_back(value in "[\\PC&&[^\u{2028}\u{2029}]]{0,40}") {
             let header = Header::parse("X-Own", &value).unwrap();
             let json = serde_json::to_string(&header).unwrap();
             prop_assert_eq!(serde_json::from_str::<Header>(&json).unwrap(), header);

@@ -23,4 +23,4 @@ pub use inbound::{InboundFault, InboundMail, InboundPost, MAX_INBOUND_BODY, OneO
 pub use meeting::{Hook, MEETING_TOLERANCE_SECS, MeetingChange, MeetingFault, MeetingNotice};
 pub use page::{OPEN_PIXEL, OPEN_PIXEL_TYPE, PAGE_POLICY, broken_link_page, message_page, unsubscribe_page, unsubscribed_page};
 pub use text::{html_from_text, text_from_html};
-pub use ticket::{CLICK_PATH, LinkKey, OPEN_PATH, Purpose, Ticket, UNSUBSCRIBE_PATH};
+pub use ticket::{CLICK_PATH, LinkKey, OPEN_PATH, Purpose, SenderProof, Ticket, UNSUBSCRIBE_PATH};

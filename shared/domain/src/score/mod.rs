@@ -9,12 +9,14 @@ mod fit;
 mod intent;
 mod model;
 mod profile;
+mod standing;
 mod words;
 
 pub use engagement::Engaged;
 pub use intent::{Signal, SignalKind};
 pub use model::{Model, UnknownModel};
 pub use profile::ScoringProfileInput;
+pub use standing::{Found, Standing, standing};
 pub use words::headcount;
 
 use serde::{Deserialize, Serialize};

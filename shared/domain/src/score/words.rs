@@ -21,12 +21,18 @@ pub(super) fn speaks_of(model: &Model, text: &str, wanted: &str) -> bool {
     let words = wanted.trim();
     // Another word for the whole of it, or for a word in it: `VP Sales` is in `Vice President, Sales`.
     model.synonyms.iter().any(|group| {
-        let Some(named) = group.iter().find(|word| wanted.contains(&format!(" {word} "))) else { return false };
+        let Some(named) = group.iter().find(|word| has_words(&wanted, word)) else { return false };
         group.iter().any(|other| {
             let other = format!(" {words} ").replace(&format!(" {named} "), &format!(" {other} "));
             text.contains(&other)
         })
     })
+}
+
+/// Whether a normal text has these words, whole. It is asked for every word that is known, so it makes no texts of its own.
+fn has_words(text: &str, words: &str) -> bool {
+    let ends = |at: usize| text.as_bytes().get(at) == Some(&b' ');
+    text.match_indices(words).any(|(at, found)| at.checked_sub(1).is_some_and(ends) && ends(at + found.len()))
 }
 
 /// Whether a place is in, or is, the wanted one: `Palma de Mallorca, Spain` is in `ES` and not in `DE`.

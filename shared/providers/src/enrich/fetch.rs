@@ -55,8 +55,7 @@ pub(super) enum Want {
 impl Crawl<'_> {
     /// Fetches a document, following redirects. Every hop obeys the outbound client's rules, robots.txt, the pauses and the limits.
     pub(super) async fn fetch(&mut self, url: &Url, want: Want) -> Result<Document, Unreadable> {
-        let mut url = url.clone();
-        url.set_fragment(None);
+        let mut url = secured(url.clone());
         for _ in 0..=self.settings.redirects {
             if want == Want::Page && !Box::pin(self.robots(&url)).await.allows(&path_of(&url)) {
                 return Err(Unreadable::Robots);
@@ -64,8 +63,7 @@ impl Crawl<'_> {
             let response = self.call(&url, want).await?;
             if matches!(response.status, 301 | 302 | 303 | 307 | 308) {
                 let location = response.header("location").ok_or(Unreadable::Location)?;
-                url = url.join(location).map_err(|_| Unreadable::Location)?;
-                url.set_fragment(None);
+                url = secured(url.join(location).map_err(|_| Unreadable::Location)?);
                 continue;
             }
             if !response.is_success() {
@@ -103,6 +101,34 @@ impl Crawl<'_> {
     }
 }
 
+/// The address without a fragment, and by https: lists are full of `http://` sites, nearly all of which answer by https as well, which is
+/// all that may be called. One that names a port is on a local network; whether that may be called says the outbound client.
+fn secured(mut url: Url) -> Url {
+    url.set_fragment(None);
+    if url.scheme() == "http" && url.port().is_none() {
+        // Both are schemes with a host, so this cannot fail.
+        let _ = url.set_scheme("https");
+    }
+    url
+}
+
 fn path_of(url: &Url) -> String {
     url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("http://example.com/a#b", "https://example.com/a")]
+    #[case("http://example.com:80/", "https://example.com/")]
+    #[case("https://example.com/", "https://example.com/")]
+    #[case("http://127.0.0.1:8099/", "http://127.0.0.1:8099/")]
+    fn sites_are_read_by_https(#[case] said: &str, #[case] read: &str) {
+        assert_eq!(secured(said.parse().unwrap()).as_str(), read);
+    }
 }

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io;
 
 use aws_sdk_sesv2::error::{ProvideErrorMetadata, SdkError};
+use axle_domain::communication::Throttle;
 
 use super::outcome::{Blame, SendError};
 
@@ -48,7 +49,7 @@ where
         SdkError::TimeoutError(_) | SdkError::ResponseError(_) => SendError::unknown(format!("{service} did not answer")),
         SdkError::DispatchFailure(_) if never_connected(error) => SendError::transient(format!("{service} cannot be reached")),
         SdkError::DispatchFailure(_) => SendError::unknown(format!("the connection to {service} broke off")),
-        _ if THROTTLED.contains(&code) => SendError::transient(format!("{service}: too many requests")),
+        _ if THROTTLED.contains(&code) => SendError::throttled(throttle(said), format!("{service}: {said}")),
         _ if NO_ACCESS.contains(&code) => {
             // The tenant can do nothing about it; whoever runs the deployment can, and then it goes on.
             tracing::error!(service, code, "the deployment may not use the service");
@@ -59,6 +60,12 @@ where
             Some(_) => SendError::permanent(blame, format!("{service}: {said}")),
         },
     }
+}
+
+/// Which limit an answer speaks of. SES says "Daily message quota exceeded" and "Maximum sending rate exceeded" under the same codes.
+pub(super) fn throttle(said: &str) -> Throttle {
+    let said = said.to_ascii_lowercase();
+    if said.contains("daily") || said.contains("quota") { Throttle::Day } else { Throttle::Rate }
 }
 
 /// Whether the request cannot have arrived, since there was no connection to send it over.

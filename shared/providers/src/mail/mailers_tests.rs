@@ -3,6 +3,7 @@
 
 use aws_sdk_sesv2::config::{BehaviorVersion, Credentials as AwsCredentials, Region};
 use axle_domain::address::Phone;
+use axle_domain::communication::Throttle;
 use axle_domain::mail::{MessageId, OAuthCredentials, Secret};
 use axle_domain::webhook::{DEFAULT_TOLERANCE, NetworkPolicy, SigningSecret, verify};
 use axle_domain::{CommunicationId, SendingIdentityId, Time};
@@ -22,6 +23,8 @@ const RECIPIENT: SendErrorKind = SendErrorKind::Permanent(Blame::Recipient);
 const CONTENT: SendErrorKind = SendErrorKind::Permanent(Blame::Message);
 const IDENTITY: SendErrorKind = SendErrorKind::Permanent(Blame::Identity);
 const TRANSIENT: SendErrorKind = SendErrorKind::Transient { retry_after: None };
+const RATE: SendErrorKind = SendErrorKind::Throttled(Throttle::Rate);
+const DAY: SendErrorKind = SendErrorKind::Throttled(Throttle::Day);
 
 const fn after(secs: u64) -> SendErrorKind {
     SendErrorKind::Transient { retry_after: Some(Duration::from_secs(secs)) }
@@ -100,8 +103,11 @@ async fn ses_gets_the_raw_message_with_its_tags() {
 }
 
 #[rstest]
-#[case(429, "TooManyRequestsException", "slow", TRANSIENT)]
-#[case(400, "LimitExceededException", "Daily message quota exceeded.", after(900))]
+#[case(429, "TooManyRequestsException", "slow", RATE)]
+#[case(429, "TooManyRequestsException", "Maximum sending rate exceeded.", RATE)]
+#[case(400, "LimitExceededException", "Daily message quota exceeded.", DAY)]
+#[case(400, "ThrottlingException", "Maximum sending rate exceeded.", RATE)]
+#[case(400, "ThrottlingException", "Daily message quota exceeded.", DAY)]
 #[case(400, "SendingPausedException", "paused", after(900))]
 #[case(400, "AccountSuspendedException", "suspended", IDENTITY)]
 #[case(400, "MailFromDomainNotVerifiedException", "no", IDENTITY)]
@@ -110,7 +116,7 @@ async fn ses_gets_the_raw_message_with_its_tags() {
 #[case(400, "BadRequestException", "Local address contains control or whitespace", CONTENT)]
 #[case(404, "NotFoundException", "Configuration set <axle> does not exist.", IDENTITY)]
 #[case(403, "AccessDeniedException", "not authorized to perform: ses:SendEmail", TRANSIENT)]
-#[case(400, "ThrottlingException", "Rate exceeded", TRANSIENT)]
+#[case(400, "ThrottlingException", "Rate exceeded", RATE)]
 #[case(500, "InternalFailure", "oh", TRANSIENT)]
 #[case(503, "ServiceUnavailable", "oh", TRANSIENT)]
 #[tokio::test]
@@ -172,7 +178,7 @@ async fn text_messages_go_through_sns() {
 #[rstest]
 #[case(400, "InvalidParameter", "Invalid parameter: PhoneNumber Reason: +1 is not valid to publish to", RECIPIENT)]
 #[case(400, "InvalidParameter", "Invalid parameter: Message too long", CONTENT)]
-#[case(400, "Throttled", "Rate exceeded", TRANSIENT)]
+#[case(400, "Throttled", "Rate exceeded", RATE)]
 #[case(403, "AuthorizationError", "not authorized", TRANSIENT)]
 #[case(400, "OptedOut", "opted out", RECIPIENT)]
 #[case(500, "InternalError", "oh", TRANSIENT)]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use axle_domain::communication::Throttle;
 use axle_domain::mail::{Credentials, MessageId};
 
 /// Who took a message.
@@ -67,6 +68,8 @@ pub enum SendErrorKind {
     Permanent(Blame),
     /// It has not gone out, and may later. `retry_after`: the least wait, where the provider named one.
     Transient { retry_after: Option<Duration> },
+    /// It has not gone out because of a limit that all messages of the account share. That is no failure of this one.
+    Throttled(Throttle),
     /// It was handed over and no answer came: it may have gone out. Sending it again may send it twice.
     OutcomeUnknown,
 }
@@ -91,6 +94,10 @@ impl SendError {
 
     pub fn transient_after(retry_after: Option<Duration>, reason: impl Into<String>) -> Self {
         Self { kind: SendErrorKind::Transient { retry_after }, reason: reason.into() }
+    }
+
+    pub fn throttled(throttle: Throttle, reason: impl Into<String>) -> Self {
+        Self { kind: SendErrorKind::Throttled(throttle), reason: reason.into() }
     }
 
     pub fn unknown(reason: impl Into<String>) -> Self {

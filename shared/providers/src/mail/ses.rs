@@ -11,9 +11,10 @@ use aws_sdk_sesv2::operation::send_email::SendEmailError;
 use aws_sdk_sesv2::primitives::Blob;
 use aws_sdk_sesv2::types::{Destination, EmailContent, MessageTag, RawMessage};
 use axle_domain::address::Email;
+use axle_domain::communication::Throttle;
 use axle_domain::mail::MessageId;
 
-use super::aws::failure;
+use super::aws::{failure, throttle};
 use super::message::OutgoingEmail;
 use super::outcome::{Accepted, Blame, Provider, SendError, Verification};
 use crate::Lazy;
@@ -87,12 +88,11 @@ fn send_error(error: &SdkError<SendEmailError>) -> SendError {
     use SendEmailError as E;
     let said = error.message().unwrap_or("no reason given");
     match error.as_service_error() {
-        Some(E::TooManyRequestsException(_)) => SendError::transient("SES: more messages a second than the account may send"),
-        // The sending quota is over a rolling day.
-        Some(E::LimitExceededException(_)) => SendError::transient_after(
-            Some(Duration::from_secs(15 * 60)),
-            format!("SES: a limit of the account is reached: {said}"),
-        ),
+        Some(E::TooManyRequestsException(_)) => SendError::throttled(throttle(said), format!("SES: {said}")),
+        Some(E::LimitExceededException(_)) => {
+            let throttle = if said.contains("rate") { Throttle::Rate } else { Throttle::Day };
+            SendError::throttled(throttle, format!("SES: a limit of the account is reached: {said}"))
+        }
         Some(E::SendingPausedException(_)) => SendError::transient_after(
             Some(Duration::from_secs(15 * 60)),
             "SES: sending is paused for the account or configuration set",

@@ -1,9 +1,10 @@
 //! The form of an answer: what is asked for, and whether the answer has it.
 
 use axle_domain::Fault;
+use axle_domain::agent::schema_options;
 use axle_domain::prompt::MAX_ANSWER_BYTES;
 use jsonschema::error::ValidationErrorKind as Kind;
-use jsonschema::{PatternOptions, ValidationError, Validator};
+use jsonschema::{ValidationError, Validator};
 use serde_json::{Map, Value, json};
 
 /// Most faults that are told, and characters of one.
@@ -21,10 +22,9 @@ pub(super) struct Shape {
 }
 
 impl Shape {
-    /// Nothing is fetched: a reference out of the schema does not compile. Patterns take linear time.
+    /// Nothing is fetched: a reference out of the schema does not compile.
     pub(super) fn new(schema: &Value) -> Result<Self, String> {
-        let options = jsonschema::options().with_pattern_options(PatternOptions::regex());
-        let validator = options.build(schema).map_err(|error| cut(&error.to_string()))?;
+        let validator = schema_options().build(schema).map_err(|error| cut(&error.to_string()))?;
         let is_wrapped = schema.get("type").and_then(Value::as_str) != Some("object");
         let wrapped = if is_wrapped {
             let mut inner = schema.clone();

@@ -15,7 +15,7 @@ use crate::key::Key;
 use crate::listing::{Filter, Listing, Span};
 use crate::message_refs::MessageRef;
 use crate::table::Table;
-use crate::tx::{CommitError, Tx};
+use crate::tx::Tx;
 
 /// The erasure of a person, kept without anything of theirs once it is done.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -229,11 +229,7 @@ impl Table {
     pub async fn save_erasure(&self, erasure: &ErasureRecord, version: u64) -> Result<bool> {
         let mut tx = self.tx();
         tx.replace("erasure", erasure, version);
-        match tx.commit().await {
-            Ok(()) => Ok(true),
-            Err(CommitError::Condition { .. }) => Ok(false),
-            Err(CommitError::Store(e)) => Err(e),
-        }
+        tx.try_commit().await
     }
 
     /// Messages, newest first, for those who go through all of them.
@@ -270,7 +266,7 @@ impl Tx<'_> {
         let (entity_id, communication_id) = (old.entity_id, old.id);
         let (text, html, headers, links) = (None, None, BTreeMap::new(), Vec::new());
         let nothing = ContentRecord { entity_id, communication_id, text, html, headers, links };
-        self.put_if("content", &nothing, "attribute_not_exists(pk) OR attribute_exists(pk)", Vec::new());
+        self.overwrite("content", &nothing);
         let (was, is) = (CommunicationEntry::of(old), CommunicationEntry::of(new));
         if let Some(was) = &was {
             let stays = is.as_ref().is_some_and(|is| is.key() == was.key());

@@ -156,12 +156,10 @@ impl Table {
             }
             let count = i64::try_from(fresh.len()).unwrap_or(0);
             tx.tally(entity, &board(list), first.uuid().as_u128(), &[("companies", count)]);
-            match tx.commit().await {
-                Ok(()) => return Ok(fresh.len()),
-                // Somebody else has just added some of them: look again.
-                Err(CommitError::Condition { .. }) => {}
-                Err(CommitError::Store(e)) => return Err(e),
+            if tx.try_commit().await? {
+                return Ok(fresh.len());
             }
+            // Somebody else has just added some of them: look again.
         }
         Err(Error::Unavailable("others add the same companies all the time".to_owned()))
     }

@@ -25,6 +25,8 @@ pub const BUS: &str = "axle-bench";
 pub const IMPORT_QUEUE: &str = "import";
 pub const DELIVER_QUEUE: &str = "deliver";
 pub const OUTBOX_QUEUE: &str = "outbox";
+pub const AGENTS_QUEUE: &str = "agents";
+pub const CAMPAIGN_QUEUE: &str = "campaign";
 
 /// What the functions have left behind.
 #[derive(Default)]

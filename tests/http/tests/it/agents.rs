@@ -7,23 +7,16 @@ use axle_domain::identity::Scope;
 use axle_testkit::{Answered, call, request};
 use serde_json::{Value, json};
 
-use crate::support::{Api, each, id};
+use crate::support::{Api, each, id, jobs_of, queue_of};
 
 const NOBODY: &str = "01939b1e-0d4c-7cc1-8a6f-2f5d0b1c9a77";
 
 /// Does everything that agents were told to do.
 async fn work(api: &Api) {
     loop {
-        let mut messages: Vec<Value> = Vec::new();
-        for record in api.world.table.new_records() {
-            let image = &record["dynamodb"]["NewImage"];
-            if image["job"]["S"] == "agents" {
-                match serde_json::from_str(image["job_body"]["S"].as_str().unwrap()).unwrap() {
-                    Value::Array(all) => messages.extend(all),
-                    one => messages.push(one),
-                }
-            }
-        }
+        let records = api.world.table.new_records();
+        let ours = records.iter().filter(|record| queue_of(record) == Some("agents"));
+        let mut messages: Vec<Value> = ours.flat_map(jobs_of).collect();
         messages.extend(api.world.agents_queue.take().iter().map(|due| serde_json::from_str::<Value>(&due.body).unwrap()));
         if messages.is_empty() {
             return;
@@ -249,7 +242,9 @@ async fn a_decision_is_about_what_was_shown() {
 
     // What is cancelled is not decided any more, and says by whom.
     let run = asked[2]["run_id"].as_str().unwrap();
-    assert_eq!(api.post(&format!("/v1/agents/runs/{run}/cancel"), json!({})).await.status, 200);
+    let cancelled = api.post(&format!("/v1/agents/runs/{run}/cancel"), json!({})).await;
+    assert_eq!((cancelled.status.as_u16(), &cancelled.json()["run"]["status"]), (200, &json!("cancelled")), "{}", cancelled.text);
+    assert!(cancelled.json()["run"]["contacts"][0]["actions"].is_array(), "{}", cancelled.text);
     let late = api.post(&format!("{}/approve", action(&asked[2])), json!({})).await;
     assert!(refused(&late, 409).starts_with(&format!("the run was cancelled by api_key {} at ", api.me.key_id)), "{}", late.text);
     refused(&api.post(&format!("/v1/agents/runs/{run}/cancel"), json!({})).await, 409);
@@ -323,7 +318,8 @@ async fn lists_by_status_and_position() {
         assert_eq!(squad.len(), 8);
     }
     // With the agent its runs are gone.
-    assert_eq!(api.send("DELETE", &format!("/v1/agents/{agent}"), None).await.status, 204);
+    let deleted = api.send("DELETE", &format!("/v1/agents/{agent}"), None).await;
+    assert_eq!((deleted.status.as_u16(), &deleted.json()["agent"]["id"]), (200, &json!(agent)), "{}", deleted.text);
     work(&api).await;
     let gone = asked.iter().find(|asked| asked["run_id"] != second).unwrap();
     refused(&api.post(&format!("{}/approve", action(gone)), json!({})).await, 404);
@@ -404,4 +400,111 @@ async fn an_execution_is_repeated_by_its_key_only() {
     let bad = api.post(&path, json!({"input": {"lead_id": lead, "subject": "s"}, "dry": true})).await;
     assert_eq!((bad.status.as_u16(), bad.pointers()), (422, vec!["/dry".to_owned()]));
     assert_eq!(api.post(&path, json!({"input": {"lead_id": lead, "subject": "s"}})).await.pointers(), ["/input/body"]);
+}
+
+/// The idempotency keys of what a service was sent, and the bodies.
+async fn received(server: &wiremock::MockServer) -> Vec<(String, Value)> {
+    let calls = server.received_requests().await.unwrap();
+    let seen = |call: &wiremock::Request| {
+        (call.headers["idempotency-key"].to_str().unwrap().to_owned(), serde_json::from_slice(&call.body).unwrap())
+    };
+    calls.iter().map(seen).collect()
+}
+
+#[tokio::test]
+async fn a_service_is_told_what_the_caller_said_and_nothing_else() {
+    let api = Api::new().await;
+    let lead = leads(&api, 1).await.remove(0);
+    let server = wiremock::MockServer::start().await;
+    let good = wiremock::ResponseTemplate::new(200).set_body_json(json!({"ok": true}));
+    wiremock::Mock::given(wiremock::matchers::any()).respond_with(good).mount(&server).await;
+    let agent = made(&api, json!({"name": "Service", "runtime": "http", "endpoint": format!("{}/x", server.uri())})).await;
+    let input = json!({"lead_id": lead, "text": "Dear {{ name }}, {{ contact.email }} {% if"});
+    let answer = api.post(&format!("/agents/{agent}/execute"), json!({"input": input})).await;
+    assert_eq!((answer.status.as_u16(), &answer.json()["status"]), (200, &json!("completed")), "{}", answer.text);
+    let [(_, body)] = &received(&server).await[..] else { panic!("not one call") };
+    assert_eq!((&body["input"], &body["agent_id"]), (&input, &json!(agent)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_execution_that_comes_again_is_the_same_to_others() {
+    let api = Api::new().await;
+    let lead = leads(&api, 1).await.remove(0);
+    let server = wiremock::MockServer::start().await;
+    let slow = wiremock::ResponseTemplate::new(200).set_body_json(json!({})).set_delay(Duration::from_secs(1));
+    wiremock::Mock::given(wiremock::matchers::any()).respond_with(slow).mount(&server).await;
+    let steps = json!([
+        {"id": "ask", "action": "model", "params": {"prompt": "x", "output_schema": {"type": "object"}}},
+        {"id": "call", "action": "http", "params": {"url": format!("{}/x", server.uri()), "method": "post", "body": {}}},
+        {"id": "move", "action": "update_stage", "params": {"stage": "contacted"}}]);
+    let config = json!({"provider": "openai", "model": "no-such-model"});
+    let agent = made(&api, json!({"name": "Caller", "llm_config": config, "playbook": {"steps": steps}})).await;
+    api.world.models.answer(|_| Ok(json!({})));
+    let (path, wish) = (format!("/agents/{agent}/execute"), json!({"input": {"lead_id": lead}}));
+    let execute = || api.post_with(&path, wish.clone(), &[("idempotency-key", "once")]);
+    // The lead changes while the service takes its time: the execution cannot be written down.
+    let change = async {
+        while received(&server).await.is_empty() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert_eq!(api.patch(&format!("/leads/{lead}"), json!({"title": "CTO"})).await.status, 200);
+    };
+    let (first, ()) = futures_util::join!(execute(), change);
+    assert_eq!(first.status, 409, "{}", first.text);
+    api.world.clock.advance_secs(1);
+    let second = execute().await;
+    assert_eq!((second.status.as_u16(), &second.json()["status"]), (200, &json!("completed")), "{}", second.text);
+    let calls = received(&server).await;
+    assert_eq!(calls.len(), 2);
+    assert_eq!(calls[0].0, calls[1].0, "a service that knows the key does it once");
+    // Two answers of the model were paid for.
+    let today = axle_domain::Date::of(api.world.clock.now());
+    let rows = api.world.app.table().await.cost_rows(api.me.entity_id, today, today).await.unwrap();
+    let spent: i64 = rows.iter().map(|row| row.sums.total().0).sum();
+    let cost: f64 = second.json()["metadata"]["cost"].as_str().unwrap().parse().unwrap();
+    assert!(cost > 0.0 && ((spent as f64) / 1e6 - 2.0 * cost).abs() < 1e-9, "{spent} {cost}");
+    // Under another key it is another execution.
+    assert_eq!(api.post_with(&path, wish.clone(), &[("idempotency-key", "twice")]).await.status, 200);
+    assert_ne!(received(&server).await[2].0, calls[0].0);
+}
+
+#[tokio::test]
+async fn an_execution_keeps_to_what_one_can_do() {
+    let api = Api::new().await;
+    let lead = leads(&api, 1).await.remove(0);
+    let send = |n: usize| json!({"id": format!("s{n}"), "action": "send_message", "params": {"channel": "email", "subject": "Hi", "body": "there"}});
+    let many: Vec<Value> = (0..16).map(send).collect();
+    let agent = made(&api, json!({"name": "Many", "playbook": {"steps": many}})).await;
+    let wish = json!({"input": {"lead_id": lead}});
+    let why = api.post(&format!("/agents/{agent}/execute"), wish.clone()).await;
+    assert_eq!(why.status, 409, "{}", why.text);
+    assert!(why.text.contains("trigger a run"), "{}", why.text);
+    let agent = made(&api, json!({"name": "Less", "playbook": {"steps": many[..15]}})).await;
+    let all = api.post(&format!("/agents/{agent}/execute"), wish.clone()).await;
+    assert_eq!((all.status.as_u16(), messages(&api, &lead).await.len()), (200, 15), "{}", all.text);
+    let limits = json!({"max_actions": 2});
+    let agent = made(&api, json!({"name": "Limited", "playbook": {"limits": limits, "steps": many[..3]}})).await;
+    let some = api.post(&format!("/agents/{agent}/execute"), wish).await;
+    assert_eq!(some.json()["status"], "failed", "{}", some.text);
+    assert!(some.json()["output"]["steps"]["s2"]["error"].as_str().unwrap().contains("max_actions"), "{}", some.text);
+    assert_eq!(messages(&api, &lead).await.len(), 17);
+}
+
+#[tokio::test]
+async fn whose_steps_were_all_rejected_is_cancelled_and_not_failed() {
+    let api = Api::new().await;
+    let (agent, people) = (asking(&api).await, leads(&api, 2).await);
+    let job = triggered(&api, &agent, &people).await;
+    work(&api).await;
+    for asked in read(&api, "/v1/approvals").await["approvals"].as_array().unwrap() {
+        assert_eq!(api.post(&format!("{}/reject", action(asked)), json!({})).await.status, 200);
+    }
+    work(&api).await;
+    let job = read(&api, &format!("/v1/agents/jobs/{job}")).await["job"].clone();
+    let numbers = ["total", "completed", "failed", "cancelled", "waiting"].map(|name| job[name].as_u64().unwrap());
+    assert_eq!((&job["status"], numbers), (&json!("cancelled"), [2, 0, 0, 2, 0]));
+    let run = read(&api, &format!("/v1/agents/{agent}/runs")).await["runs"][0].clone();
+    assert_eq!(run["status"], "cancelled");
+    let events = api.pages("/events?type=agent.run.cancelled", "events").await;
+    assert_eq!(events.len(), 1, "{events:?}");
 }

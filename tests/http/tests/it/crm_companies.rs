@@ -36,7 +36,9 @@ async fn a_company_is_created_read_and_changed() {
     assert_eq!(crm.patch(&path, json!({"domain": "a b", "phone": "1"})).await.pointers(), ["/domain", "/phone"]);
 
     let events = crm.api.get("/events?type=company.*").await.json();
-    assert_eq!(events["events"][0]["data"], json!({"name": "Analytical Engines", "domain": "engines.example"}));
+    let told =
+        json!({"name": "Analytical Engines", "domain": "engines.example", "company_id": events["events"][0]["subject"]["id"]});
+    assert_eq!(events["events"][0]["data"], told);
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use axle_app::communications::send::{Limits, Outbox};
 use serde_json::{Value, json};
 
 use crate::coverage::named;
-use crate::support::{Crm, each};
+use crate::support::{Crm, each, jobs_of, queue_of};
 
 const NOTHING: &str = "01939b1e-0d4c-7cc1-8a6f-2f5d0b1c9a77";
 
@@ -27,10 +27,9 @@ fn mail(lead: &str, connection: &str) -> Value {
 /// Sends what waits, and lets the timelines follow; twice, as the stream may.
 async fn settle(crm: &Crm) {
     let world = &crm.api.world;
-    for record in world.table.new_records() {
-        let image = &record["dynamodb"]["NewImage"];
-        if image["job"]["S"] == "outbox" {
-            let job = serde_json::from_str(image["job_body"]["S"].as_str().unwrap()).unwrap();
+    for record in world.table.new_records().iter().filter(|record| queue_of(record) == Some("outbox")) {
+        for job in jobs_of(record) {
+            let job = serde_json::from_value(job).unwrap();
             Outbox::new(Arc::clone(&world.app), Limits::default()).send(&job).await.unwrap();
         }
     }

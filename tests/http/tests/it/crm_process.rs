@@ -147,6 +147,74 @@ async fn activities_of_what_is_not_there() {
 }
 
 #[tokio::test]
+async fn the_stage_that_a_lead_is_in_changes_nothing() {
+    let crm = Crm::new().await;
+    let id = crm.id("/leads", json!({"title": "x"})).await;
+    let path = format!("/leads/{id}/stage");
+    let lost = crm.patch(&path, json!({"stage": "lost", "lostReason": "price"})).await;
+    assert_eq!(lost.status, 200, "{}", lost.text);
+    for again in [json!({"stage": "lost"}), json!({"stage": "lost", "lostReason": "another"})] {
+        let answer = crm.patch(&path, again.clone()).await;
+        assert_eq!((answer.status.as_u16(), answer.json()), (200, lost.json()), "{again}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_to_be_answered_by_a_day_is_no_task_unless_it_is_one() {
+    let crm = Crm::new().await;
+    for kind in ["call", "email", "meeting", "note"] {
+        let made = crm.made("/activities", json!({"type": kind, "subject": "x", "dueAt": "2026-12-24"})).await;
+        assert_eq!((&made["dueAt"], &made["type"]), (&json!("2026-12-24"), &json!(kind)));
+    }
+    assert_eq!(crm.read("/tasks").await["total"], 0);
+}
+
+/// Forgets the answer to the whole of a request, as if it had died at its end; what its parts came to stays.
+async fn forget_the_whole(crm: &Crm, of: &str) {
+    let items = crm.api.world.table.items();
+    let whole = items.iter().find(|item| item["type"]["S"] == "idempotency" && item["answer"].to_string().contains(of)).unwrap();
+    let (pk, sk) = (whole["pk"]["S"].as_str().unwrap(), whole["sk"]["S"].as_str().unwrap());
+    let entity = crm.api.me.entity_id;
+    let mut tx = crm.api.world.app.table().await.tx();
+    tx.remove("claim", axle_store::Key::member(entity, pk.strip_prefix(&format!("E#{entity}#")).unwrap(), sk));
+    tx.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_batch_that_comes_again_makes_nothing_twice() {
+    let crm = Crm::new().await;
+    for (path, good, corrected) in [
+        ("companies", json!({"name": "A"}), json!({"name": "B"})),
+        ("contacts", json!({"lastName": "A"}), json!({"lastName": "B"})),
+        ("leads", json!({"title": "A"}), json!({"title": "B"})),
+    ] {
+        let (url, bad) = (format!("/api/crm/{path}/batch?entityId={}", crm.api.me.entity_id), json!({"nme": "x"}));
+        let send = |records: Value| crm.api.post_with(&url, json!({"records": records}), &[("idempotency-key", "k")]);
+        let first = send(json!([good, bad])).await;
+        assert_eq!((first.status.as_u16(), &first.json()["results"][1]["status"]), (200, &json!(422)), "{}", first.text);
+        assert_eq!(send(json!([good, bad])).await.header("idempotent-replayed"), Some("true"));
+        forget_the_whole(&crm, "results").await;
+        let again = send(json!([good, bad])).await;
+        assert_eq!((again.header("idempotent-replayed"), again.json()), (None, first.json()));
+        assert_eq!(crm.read(&format!("/{path}")).await["total"], 1, "{path}");
+        // Another body asks for other things.
+        forget_the_whole(&crm, "results").await;
+        assert_eq!(send(json!([good, corrected])).await.json()["results"][1]["status"], 201);
+        assert_eq!(crm.read(&format!("/{path}")).await["total"], 3, "{path}");
+        forget_the_whole(&crm, "results").await;
+    }
+}
+
+#[tokio::test]
+async fn a_malformed_id_in_a_batch_is_400_as_it_is_alone() {
+    let crm = Crm::new().await;
+    let records = json!({"records": [{"title": "x", "companyId": "7"}, {"title": "x", "valueMinor": -1, "contactId": "7"}]});
+    let results = crm.post("/leads/batch", records).await.json()["results"].clone();
+    assert_eq!((&results[0]["status"], &results[1]["status"]), (&json!(400), &json!(400)), "{results}");
+    assert!(results[0]["error"].as_str().unwrap().contains("/companyId"), "{results}");
+}
+
+#[tokio::test]
 async fn a_batch_creates_what_it_can() {
     let crm = Crm::new().await;
     let company = crm.id("/companies", json!({"name": "Acme"})).await;

@@ -111,7 +111,10 @@ async fn a_site_says_who_the_company_is_and_what_it_is_about_to_do() {
     );
     assert_eq!(api.pages("/leads?q=brightledger", "leads").await.len(), 1);
     let events = api.get(&format!("/events?type=lead.enriched&lead_id={ada}")).await.json();
-    assert_eq!(events["events"][0]["data"], json!({"sources": first["sources"].as_array().unwrap().len(), "cost": "0"}));
+    assert_eq!(
+        events["events"][0]["data"],
+        json!({"sources": first["sources"].as_array().unwrap().len(), "cost": "0", "lead_id": ada})
+    );
 
     // For seven days that is what is known.
     let requests = asked(&server).await;

@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::coverage::is_refusal;
+
 /// `AXLE_UPDATE=1 cargo test -p axle-http-tests openapi` writes the document anew.
 #[test]
 fn the_committed_document_is_generated_from_the_routes() {
@@ -25,10 +27,24 @@ fn every_operation_is_complete() {
             for status in ["500", "503"] {
                 assert!(operation["responses"][status].is_object(), "{name} lacks {status}");
             }
-            if path.contains('{') {
+            // What only says what to do instead looks nothing up.
+            if path.contains('{') && !is_refusal(operation) {
                 assert!(operation["responses"]["404"].is_object(), "{name}");
             }
         }
+    }
+}
+
+#[test]
+fn every_event_that_webhooks_are_told_is_described() {
+    let api = axle_http_tests::document();
+    let told = api["webhooks"].as_object().unwrap();
+    assert_eq!(told.len(), axle_domain::event::EventType::ALL.len());
+    for (name, item) in told {
+        let body = &item["post"]["requestBody"]["content"]["application/json"];
+        let validator = jsonschema::validator_for(&body["schema"]).unwrap();
+        assert!(validator.is_valid(&body["example"]), "{name}");
+        assert!(item["post"]["operationId"].is_string() && item["post"]["summary"].is_string(), "{name}");
     }
 }
 

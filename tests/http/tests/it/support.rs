@@ -69,6 +69,21 @@ impl Api {
     }
 }
 
+/// The queue that a record of the table's stream has a job for.
+pub fn queue_of(record: &Value) -> Option<&str> {
+    record["dynamodb"]["NewImage"]["job"]["S"].as_str()
+}
+
+/// The messages that the relay would send for a record.
+pub fn jobs_of(record: &Value) -> Vec<Value> {
+    let body = record["dynamodb"]["NewImage"]["job_body"]["S"].as_str();
+    match body.map(|body| serde_json::from_str(body).unwrap()) {
+        Some(Value::Array(messages)) => messages,
+        Some(message) => vec![message],
+        None => Vec::new(),
+    }
+}
+
 pub fn id(answer: &Answered) -> String {
     assert!(answer.status.is_success(), "{}", answer.text);
     answer.json()["id"].as_str().unwrap().to_owned()

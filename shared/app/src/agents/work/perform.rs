@@ -146,7 +146,9 @@ async fn enrich(app: &App, ctx: &Ctx, doing: &Doing<'_>) -> Result<Outcome> {
     let params: EnrichParams = typed(doing)?;
     match doing.person.lead_id() {
         Some(lead) => {
-            let payer = leads::Payer { agent: doing.agent_id, step: doing.key, attempt: doing.action.attempts };
+            // Only a step of a run is attempted again with what earlier attempts paid in mind.
+            let step = doing.run_id.map_or_else(Uuid::new_v4, |_| doing.key);
+            let payer = leads::Payer { agent: doing.agent_id, step, attempt: doing.action.attempts };
             Ok(found(leads::enrich(app, ctx, lead, &params, payer).await?))
         }
         None => Ok(Outcome::skipped("only leads are enriched")),
@@ -178,6 +180,7 @@ async fn send(app: &App, ctx: &Ctx, doing: &Doing<'_>) -> Result<Outcome> {
     };
     match communications::prepare(app, ctx, input).await {
         Ok(mut message) => {
+            message.record.agent_id = Some(doing.agent_id);
             message.parent_span = Some(step_span(ctx.trace_id, doing.action, doing.key, ctx.now).span_id);
             let result = json!({"communication_id": message.record.id, "channel": channel, "scheduled_send_time": message.record.scheduled_send_time});
             Ok(Outcome::with(result, Effect::Message(Box::new(message))))
@@ -232,7 +235,9 @@ async fn stage(app: &App, ctx: &Ctx, doing: &Doing<'_>) -> Result<Outcome> {
             let Ok(to) = stage.parse::<Stage>() else { return Ok(Outcome::skipped(format!("deals have no stage `{stage}`"))) };
             let wanted = Wanted { contact_id: Some(contact.id), ..Wanted::default() };
             let deals = deals::list(app, ctx, wanted, PageNumber { page: 1, size: 100 }).await?.items;
-            let Some(deal) = deals.iter().find(|deal| deal.value.stage.is_open() || deal.value.stage == to) else {
+            // One that is there already is left alone; an open one goes before it.
+            let open = deals.iter().find(|deal| deal.value.stage.is_open());
+            let Some(deal) = open.or_else(|| deals.iter().find(|deal| deal.value.stage == to)) else {
                 return Ok(Outcome::skipped("the contact has no open deal"));
             };
             let wish =

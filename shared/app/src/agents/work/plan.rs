@@ -3,17 +3,16 @@
 //! Whom it is for is written down first, so that whoever repeats this makes the same runs for the same people. Ids follow from the
 //! job, and everything is made only where it is not yet.
 
-use std::collections::BTreeSet;
 use std::time::Instant;
 
-use axle_domain::agent::{
-    ActionStatus, ContactKind, ContactSource, MAX_STEPS, Playbook, RunStatus, Targeting, approval_id, contact_key,
-};
+use axle_domain::agent::{ActionStatus, ContactKind, ContactSource, Playbook, RunStatus, Targeting, approval_id, contact_key};
 use axle_domain::crm::PageNumber;
 use axle_domain::event::EventType;
 use axle_domain::text::fold;
 use axle_domain::{AgentId, AgentJobId, Micros, RunContactId, TraceId};
-use axle_store::agent_runs::{ActionRecord, JobRecord, PersonRunRecord, RunContactRecord, RunRecord, Target};
+use axle_store::agent_runs::{
+    ActionRecord, AgentNudgeRecord, AgentTask, JobRecord, PersonRunRecord, RunContactRecord, RunRecord, Target,
+};
 use axle_store::crm::contacts::{ContactQuery, ContactRecord};
 use axle_store::leads::{LeadQuery, LeadRecord};
 use axle_store::{CommitError, Table, Versioned};
@@ -21,8 +20,8 @@ use serde_json::{Value, json};
 
 use super::Worked;
 use super::steps::run_span;
-use crate::agents::registry;
 use crate::agents::runs::run_event;
+use crate::agents::{RACES, registry};
 use crate::context::{App, Ctx};
 use crate::crm::memberships;
 use crate::error::{Error, Result};
@@ -40,9 +39,8 @@ pub(super) async fn plan(app: &App, ctx: &Ctx, id: AgentJobId, deadline: Instant
     let Some(Versioned { value: mut job, mut version }) = found.filter(|job| !job.value.planned) else {
         return Ok(Worked::NothingToDo);
     };
-    match registry::get(app, ctx, job.agent_id).await {
-        Err(Error::NotFound(_)) => return Ok(Worked::NothingToDo),
-        other => drop(other?),
+    if is_gone(app, ctx, job.agent_id).await? {
+        return forget_unplanned(app, ctx, &job, deadline).await;
     }
     if job.targets.is_none() {
         match targets(app, ctx, &job).await {
@@ -54,29 +52,44 @@ pub(super) async fn plan(app: &App, ctx: &Ctx, id: AgentJobId, deadline: Instant
             Err(e) => return Err(e),
         }
         if !save(table, &job, version).await? {
-            return Ok(Worked::Superseded);
+            // Whoever was faster has found them; the message comes again, and goes on with those.
+            return Err(Error::Unavailable("the job changed at the same moment".to_owned()));
         }
         version += 1;
     }
     for part in 0..job.runs().len() {
         make_run(app, ctx, &job, part).await?;
     }
-    if let Err(Error::NotFound(_)) = registry::get(app, ctx, job.agent_id).await {
+    if is_gone(app, ctx, job.agent_id).await? {
         // It was deleted meanwhile, and its runs were forgotten before these were made.
-        return forget(app, ctx, job.agent_id, deadline).await;
+        return forget_unplanned(app, ctx, &job, deadline).await;
     }
-    job.planned = true;
-    Ok(if save(table, &job, version).await? { Worked::Made } else { Worked::Superseded })
+    for _ in 0..RACES {
+        job.planned = true;
+        if save(table, &job, version).await? {
+            return Ok(Worked::Made);
+        }
+        // Somebody in it was erased, or another worker was faster.
+        let found = table.get::<JobRecord>(&JobRecord::key_of(ctx.entity_id, id), ctx.now).await?;
+        match found.filter(|job| !job.value.planned) {
+            Some(found) => Versioned { value: job, version } = found,
+            None => return Ok(Worked::Superseded),
+        }
+    }
+    Err(Error::Unavailable("a job of an agent changes all the time".to_owned()))
+}
+
+async fn is_gone(app: &App, ctx: &Ctx, agent: AgentId) -> Result<bool> {
+    match registry::get(app, ctx, agent).await {
+        Err(Error::NotFound(_)) => Ok(true),
+        other => other.map(|_| false),
+    }
 }
 
 async fn save(table: &Table, job: &JobRecord, version: u64) -> Result<bool> {
     let mut tx = table.tx();
     tx.replace("job", job, version);
-    match tx.commit().await {
-        Ok(()) => Ok(true),
-        Err(CommitError::Condition { .. }) => Ok(false),
-        Err(e) => Err(e.into()),
-    }
+    Ok(tx.try_commit().await?)
 }
 
 /// Whom the playbook is for when nobody is named.
@@ -254,42 +267,76 @@ pub(in crate::agents) fn actions(playbook: &Playbook) -> Vec<ActionRecord> {
 
 /// Deletes the runs of an agent that is gone, what was asked for in them, and the calls that they are of.
 pub(super) async fn forget(app: &App, ctx: &Ctx, agent: AgentId, deadline: Instant) -> Result<Worked> {
-    let (table, mut jobs) = (app.table().await, BTreeSet::new());
-    for id in table.run_ids(ctx.entity_id, agent).await? {
-        if Instant::now() + super::RESERVE > deadline {
-            return Err(Error::Unavailable("the rest is for another worker".to_owned()));
-        }
-        let Some(run) = table.get::<RunRecord>(&RunRecord::key_of(ctx.entity_id, id), ctx.now).await? else { continue };
-        let job = table.get::<JobRecord>(&JobRecord::key_of(ctx.entity_id, run.value.job_id), ctx.now).await?;
-        for target in job.iter().flat_map(|job| job.value.people(run.value.part)) {
-            forget_contact(app, ctx, contact_key(id, target.id), *target).await?;
-        }
-        jobs.insert(run.value.job_id);
-        let mut tx = table.tx();
-        tx.remove("run", RunRecord::key_of(ctx.entity_id, id));
-        tx.commit().await?;
+    match forget_runs(app, ctx, agent, deadline).await? {
+        true => Ok(Worked::Made),
+        false => hand_over(app, ctx, AgentTask::Forget(agent)).await,
     }
-    // The last ones: they tell whose items those are.
-    for job in jobs {
-        let mut tx = table.tx();
-        tx.forget_job(ctx.entity_id, job);
-        tx.commit().await?;
+}
+
+/// The same for one whose agent was gone before all of a call's runs were made: with the call, which says whose items those are.
+async fn forget_unplanned(app: &App, ctx: &Ctx, job: &JobRecord, deadline: Instant) -> Result<Worked> {
+    if !forget_runs(app, ctx, job.agent_id, deadline).await? {
+        return hand_over(app, ctx, AgentTask::Plan(job.id)).await;
     }
+    let mut tx = app.table().await.tx();
+    tx.forget_job(ctx.entity_id, job.id);
+    tx.commit().await?;
     Ok(Worked::Made)
 }
 
-async fn forget_contact(app: &App, ctx: &Ctx, id: RunContactId, target: Target) -> Result<()> {
-    forget_approvals(app, ctx, id).await?;
+/// The time is up: another worker goes on at once.
+async fn hand_over(app: &App, ctx: &Ctx, task: AgentTask) -> Result<Worked> {
     let mut tx = app.table().await.tx();
-    tx.remove("contact", RunContactRecord::key_of(ctx.entity_id, id));
-    tx.remove("person's run", PersonRunRecord::key_of(ctx.entity_id, target.id, id));
+    tx.create("nudge", &AgentNudgeRecord::new(ctx.entity_id, vec![task], ctx.trace_id, ctx.now));
+    tx.commit().await?;
+    Ok(Worked::Continued)
+}
+
+/// Deletes runs until the time is up; says whether that was all of them. A call goes with the last of its runs, unless others of its
+/// runs may still be made.
+async fn forget_runs(app: &App, ctx: &Ctx, agent: AgentId, deadline: Instant) -> Result<bool> {
+    let (table, entity) = (app.table().await, ctx.entity_id);
+    let late = || Instant::now() + super::RESERVE > deadline;
+    for id in table.run_ids(entity, agent).await? {
+        let Some(run) = table.get::<RunRecord>(&RunRecord::key_of(entity, id), ctx.now).await? else { continue };
+        let job = table.get::<JobRecord>(&JobRecord::key_of(entity, run.value.job_id), ctx.now).await?.map(|job| job.value);
+        let people: Vec<RunContactId> =
+            job.iter().flat_map(|job| job.people(run.value.part)).map(|target| contact_key(id, target.id)).collect();
+        for contact in table.run_contacts(entity, &people, ctx.now).await? {
+            if late() {
+                return Ok(false);
+            }
+            forget_contact(app, ctx, &contact.value).await?;
+        }
+        if late() {
+            return Ok(false);
+        }
+        let mut tx = table.tx();
+        tx.remove("run", RunRecord::key_of(entity, id));
+        if let Some(job) = job.filter(|job| job.planned) {
+            let others = job.runs().into_iter().filter(|other| *other != id).map(|other| RunRecord::key_of(entity, other));
+            if table.get_many_now::<RunRecord>(&others.collect::<Vec<_>>(), ctx.now).await?.is_empty() {
+                tx.forget_job(entity, job.id);
+            }
+        }
+        tx.commit().await?;
+    }
+    Ok(true)
+}
+
+async fn forget_contact(app: &App, ctx: &Ctx, contact: &RunContactRecord) -> Result<()> {
+    let asked = contact.actions.iter().filter(|action| action.hash.is_some()).map(|action| action.index);
+    forget_approvals(app, ctx, contact.id, asked.collect()).await?;
+    let mut tx = app.table().await.tx();
+    tx.remove("contact", RunContactRecord::key_of(ctx.entity_id, contact.id));
+    tx.remove("person's run", PersonRunRecord::key_of(ctx.entity_id, contact.target.id, contact.id));
     Ok(tx.commit().await?)
 }
 
-/// Deletes what was asked about somebody in a run.
-pub(in crate::agents) async fn forget_approvals(app: &App, ctx: &Ctx, id: RunContactId) -> Result<()> {
+/// Deletes what was asked about somebody in a run, at these steps.
+pub(in crate::agents) async fn forget_approvals(app: &App, ctx: &Ctx, id: RunContactId, steps: Vec<usize>) -> Result<()> {
     let table = app.table().await;
-    for index in 0..MAX_STEPS {
+    for index in steps {
         let Some(approval) = table.approval(ctx.entity_id, approval_id(id, index), ctx.now).await? else { continue };
         let mut tx = table.tx();
         tx.forget_approval(&approval.value, approval.version);

@@ -8,7 +8,8 @@
 use std::time::Instant;
 
 use axle_domain::agent::{
-    ActionStatus, ApprovalStatus, Condition, ContactKind, OnError, RunStatus, Step, action_hash, approval_id, step_key,
+    ActionKind, ActionStatus, ApprovalStatus, Condition, ContactKind, OnError, RunStatus, Step, action_hash, approval_id,
+    step_key,
 };
 use axle_domain::event::{Event, EventType, Subject};
 use axle_domain::trace::{Span, attribute};
@@ -23,6 +24,7 @@ use uuid::Uuid;
 
 use super::steps::{PERSON, run_span_id, step_span, whole_span};
 use super::{Doing, Effect, Outcome, Person, RESERVE, Spent, Worked, perform, prepared_params};
+use crate::agents::registry;
 use crate::agents::runs::settle;
 use crate::context::{App, Ctx};
 use crate::error::{Error, Result};
@@ -70,7 +72,12 @@ pub(super) async fn work(app: &App, ctx: &Ctx, id: RunContactId, deadline: Insta
     let ctx = Ctx { actor, user_id: job.value.user_id, trace_id: contact.trace_id, ..ctx.clone() };
     let claim = Uuid::new_v4().simple().to_string();
     let run = run.value;
-    let mut session = Session { app, table, ctx, job: job.value, run, old: contact.clone(), contact, version, claim, deadline };
+    let orphaned = match registry::get(app, &ctx, contact.agent_id).await {
+        Err(Error::NotFound(_)) => true,
+        other => other.map(|_| false)?,
+    };
+    let old = contact.clone();
+    let mut session = Session { app, table, ctx, job: job.value, run, old, contact, version, claim, orphaned, deadline };
     let run = session.contact.run_id;
     let worked = match session.go().await {
         Ok(worked) => worked,
@@ -96,6 +103,8 @@ struct Session<'a> {
     contact: RunContactRecord,
     version: u64,
     claim: String,
+    /// Its agent is gone: everything of it will be, and nothing is begun until then.
+    orphaned: bool,
     deadline: Instant,
 }
 
@@ -170,6 +179,9 @@ impl Session<'_> {
             None => return Err(Halt::Superseded),
             Some(run) => self.run = run.value,
         }
+        if self.orphaned {
+            return Ok(Some((RunStatus::Cancelled, Some("the agent was deleted".to_owned()))));
+        }
         if self.run.cancelled_by.is_some() {
             return Ok(Some((RunStatus::Cancelled, Some("the run was cancelled".to_owned()))));
         }
@@ -201,6 +213,8 @@ impl Session<'_> {
         match action.status {
             ActionStatus::PendingApproval if action.expires_at.is_some_and(|at| at <= ctx.now) => return Next::Ask,
             ActionStatus::PendingApproval => return Next::Stay,
+            // A wait that was approved begins with that.
+            ActionStatus::Approved if step.action == ActionKind::Wait => {}
             ActionStatus::Approved | ActionStatus::Running => return Next::Do,
             _ => {}
         }
@@ -210,6 +224,9 @@ impl Session<'_> {
                 true if self.contact.status == RunStatus::Waiting => Next::Stay,
                 true => Next::Park,
             };
+        }
+        if action.status == ActionStatus::Approved {
+            return self.wait(ctx, index);
         }
         let context = person.context(&self.job.agent_name, &self.job.input, &actions);
         match step.when.as_deref().map(|when| Condition::judge(when, &context)) {
@@ -221,23 +238,24 @@ impl Session<'_> {
             Some(Err(e)) => return self.fail(index, &format!("its condition cannot be judged: {e}")),
             _ => {}
         }
-        match prepared_params(action, &context, &actions) {
+        match prepared_params(action, &context, &actions, action.action.raw_params()) {
             Ok(params) => self.contact.actions[index].params = params,
             Err(e) => return self.fail(index, &e),
         }
         if step.requires_approval {
             return Next::Ask;
         }
-        if step.action == axle_domain::agent::ActionKind::Wait {
-            // By the schema at most a year.
-            #[allow(clippy::cast_possible_truncation)]
-            let ms = (self.contact.actions[index].params["hours"].as_f64().unwrap_or(0.0) * 3_600_000.0) as i64;
-            let action = &mut self.contact.actions[index];
-            action.started_at = Some(ctx.now);
-            action.wake_at = Some(ctx.now.plus_millis(ms));
-            return if ms > 0 { Next::Park } else { Next::Do };
-        }
-        Next::Do
+        if step.action == ActionKind::Wait { self.wait(ctx, index) } else { Next::Do }
+    }
+
+    fn wait(&mut self, ctx: &Ctx, index: usize) -> Next {
+        let action = &mut self.contact.actions[index];
+        // By the schema at most a year.
+        #[allow(clippy::cast_possible_truncation)]
+        let ms = (action.params["hours"].as_f64().unwrap_or(0.0) * 3_600_000.0) as i64;
+        action.started_at = Some(ctx.now);
+        action.wake_at = Some(ctx.now.plus_millis(ms));
+        if ms > 0 { Next::Park } else { Next::Do }
     }
 
     fn fail(&mut self, index: usize, error: &str) -> Next {
@@ -324,6 +342,7 @@ impl Session<'_> {
             entity_id: ctx.entity_id,
             id,
             agent_id: self.contact.agent_id,
+            campaign_id: None,
             run_id: self.contact.run_id,
             run_contact_id: self.contact.id,
             target,

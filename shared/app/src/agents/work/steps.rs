@@ -11,10 +11,11 @@ use axle_store::spans::SpanRecord;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::agents::runs::NOBODY;
 use crate::error::{Error, Result};
 use crate::input;
 
-/// The params of an action with every place filled; a message from a draft is its text.
+/// The params of an action with every place filled but those of `raw`; a message from a draft is its text.
 ///
 /// # Errors
 /// A sentence about what is missing or does not fit.
@@ -22,9 +23,9 @@ pub(in crate::agents) fn prepared_params(
     action: &ActionRecord,
     context: &Value,
     actions: &[ActionRecord],
+    raw: &[&str],
 ) -> Result<Value, String> {
-    let mut params =
-        render_value(&action.params, context, action.action.raw_params()).map_err(|e| format!("a text cannot be filled: {e}"))?;
+    let mut params = render_value(&action.params, context, raw).map_err(|e| format!("a text cannot be filled: {e}"))?;
     if action.action == ActionKind::SendMessage
         && let Some(from) = params["from_step"].as_str()
     {
@@ -112,7 +113,7 @@ pub(in crate::agents) fn run_span(run: &RunRecord, agent: &str) -> SpanRecord {
         .with("axle.job_id", run.job_id.to_string())
         .with("axle.run.contacts", run.total);
     let span = match (run.status, run.finished_at) {
-        (RunStatus::Failed, Some(at)) => span.failed(at, "it failed for everyone"),
+        (RunStatus::Failed, Some(at)) => span.failed(at, NOBODY),
         (status, Some(at)) => span.with(attribute::OUTCOME, status.as_str()).done(at),
         (_, None) => span,
     };

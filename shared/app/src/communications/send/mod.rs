@@ -16,11 +16,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axle_domain::Time;
-use axle_domain::communication::{CommunicationStatus, MessageChannel, next_allowed};
+use axle_domain::communication::{CommunicationStatus, MessageChannel, next_allowed_by_all};
 use axle_domain::mail::IdentityKind;
 use axle_providers::queue::{MAX_DELAY, Message};
 use axle_store::communications::{CommunicationRecord, OutboxJob, SendAttempt};
-use axle_store::identities::IdentityRecord;
 use axle_store::{CommitError, Versioned};
 
 use crate::context::App;
@@ -34,6 +33,9 @@ const CLAIM_MARGIN: Duration = Duration::from_secs(8);
 
 /// A message of a campaign that is paused, or is being cancelled, is looked at again after this.
 const HELD: Duration = Duration::from_secs(600);
+
+/// Why a message can go out at no time at all.
+pub(crate) const NEVER_OPEN: &str = "the sending windows of the identity and of the campaign are never open together";
 
 /// What a deployment could want otherwise; tests do.
 #[derive(Clone, Copy, Debug)]
@@ -124,14 +126,17 @@ impl Outbox {
             if identity.kind == IdentityKind::Ses && identity.confirmed_at.is_none() {
                 return settle::refuse(app, found, "the sending identity is not verified").await;
             }
-            if let Some(later) = closed_until(identity, &found.value, now) {
-                return postpone(app, found, later, None).await.map(|()| None);
-            }
         }
-        if crate::outreach::campaigns::is_held(app, &found.value).await? {
-            return postpone(app, found, after(now, HELD), None).await.map(|()| None);
+        let campaign = crate::outreach::campaigns::timing(app, &found.value).await?;
+        let own = identity.as_ref().and_then(|identity| identity.sending_window.as_ref());
+        let windows: Vec<_> = own.into_iter().chain(&campaign.window).collect();
+        match next_allowed_by_all(&windows, found.value.timezone.as_deref(), now) {
+            None => return settle::refuse(app, found, NEVER_OPEN).await,
+            Some(opens) if opens > now => return postpone(app, found, opens, None).await.map(|()| None),
+            Some(_) if campaign.held => return postpone(app, found, after(now, HELD), None).await.map(|()| None),
+            Some(_) => {}
         }
-        let place = match quota::take_place(app, identity.as_ref(), &found.value, now).await? {
+        let place = match quota::take_place(app, identity.as_ref(), &found.value, &windows, now).await? {
             quota::Place::Now(place) => place,
             quota::Place::Later(at, place) => return postpone(app, found, at, Some(place)).await.map(|()| None),
         };
@@ -154,12 +159,6 @@ impl Outbox {
         }
         Ok(settled)
     }
-}
-
-fn closed_until(identity: &IdentityRecord, record: &CommunicationRecord, now: Time) -> Option<Time> {
-    let window = identity.sending_window.as_ref()?;
-    let allowed = next_allowed(window, record.timezone.as_deref(), now);
-    (allowed > now).then_some(allowed)
 }
 
 /// Takes the message for this worker alone; `None` if another has it, or it was cancelled.

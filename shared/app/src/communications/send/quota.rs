@@ -2,7 +2,8 @@
 //! hundred thousand messages settles into the coming weeks once, and is not tried anew each day.
 
 use axle_domain::Time;
-use axle_domain::communication::{allowance, day_of, next_allowed, start_of_day};
+use axle_domain::campaign::SendingWindow;
+use axle_domain::communication::{allowance, day_of, next_allowed_by_all, start_of_day};
 use axle_store::communications::CommunicationRecord;
 use axle_store::identities::IdentityRecord;
 
@@ -19,11 +20,13 @@ pub(super) enum Place {
     Later(Time, String),
 }
 
-/// Finds a message its place. Free for identities without a limit; else one write unit a day that is tried.
+/// Finds a message its place: on a later day it opens with `windows`, that of the identity and that of a campaign. Free for identities
+/// without a limit; else one write unit a day that is tried.
 pub(super) async fn take_place(
     app: &App,
     identity: Option<&IdentityRecord>,
     record: &CommunicationRecord,
+    windows: &[&SendingWindow],
     now: Time,
 ) -> Result<Place> {
     let Some(identity) = identity.filter(|identity| identity.daily_limit.is_some() || identity.warmup.is_some()) else {
@@ -48,7 +51,7 @@ pub(super) async fn take_place(
             if ahead == 0 {
                 return Ok(Place::Now(Some(day)));
             }
-            return Ok(Place::Later(opening(identity, record, starts), day));
+            return Ok(Place::Later(opening(windows, record, starts), day));
         }
         if ahead > 0 || frontier.is_none() {
             let next = start_of_day(zone, now, ahead + 1);
@@ -58,10 +61,9 @@ pub(super) async fn take_place(
     Err(Error::Internal("an identity's days are full for two years".to_owned()))
 }
 
-/// When on its day a message may go out.
-fn opening(identity: &IdentityRecord, record: &CommunicationRecord, starts: Time) -> Time {
-    let Some(window) = &identity.sending_window else { return starts };
-    next_allowed(window, record.timezone.as_deref(), starts)
+/// When on its day a message may go out, or on a later one if that day is none of theirs: then it takes another place.
+fn opening(windows: &[&SendingWindow], record: &CommunicationRecord, starts: Time) -> Time {
+    next_allowed_by_all(windows, record.timezone.as_deref(), starts).unwrap_or(starts)
 }
 
 /// Days between the warm-up's first day and the day of `at`.

@@ -1,6 +1,8 @@
 //! What follows from an attempt.
 
-use axle_domain::communication::{CommunicationStatus, MessageChannel, SuppressionOrigin, retry_wait};
+use std::time::Duration;
+
+use axle_domain::communication::{CommunicationStatus, MessageChannel, SuppressionOrigin, Throttle, retry_wait, throttle_wait};
 use axle_domain::event::EventType;
 use axle_domain::lead::LeadStatus;
 use axle_domain::{Actor, Time};
@@ -47,6 +49,7 @@ pub(super) async fn settle(
                 failed(app, claimed, &format!("outcome unknown: {}", error.reason), duration_ms, true, None).await
             }
             SendErrorKind::Transient { retry_after } => again(app, claimed, &error.reason, duration_ms, retry_after).await,
+            SendErrorKind::Throttled(throttle) => throttled(app, claimed, &error.reason, duration_ms, throttle).await,
         },
     }
 }
@@ -80,10 +83,8 @@ async fn write(
         if let Some(next) = lead.filter(|_| attempt < RACES_WITH_LEAD) {
             status::advance(app, &mut tx, record.entity_id, record.lead_id, next, now).await?;
         }
-        match tx.commit().await {
-            Ok(()) => return Ok(Some(record)),
-            Err(CommitError::Condition { .. }) => {}
-            Err(e) => return Err(e.into()),
+        if tx.try_commit().await? {
+            return Ok(Some(record));
         }
         let found = app.table().await.communication(record.entity_id, record.id, now).await?;
         let Some(found) =
@@ -243,18 +244,47 @@ async fn again(
     claimed: Versioned<CommunicationRecord>,
     reason: &str,
     duration_ms: u64,
-    asked: Option<std::time::Duration>,
+    asked: Option<Duration>,
 ) -> Result<Option<Settled>> {
     let random = u64::from_be_bytes(axle_domain::id::entropy());
-    let Some(wait) = retry_wait(claimed.value.tries + 1, random, asked) else {
-        return failed(app, claimed, reason, duration_ms, false, None).await;
-    };
+    match retry_wait(claimed.value.tries + 1, random, asked) {
+        Some(wait) => put_off(app, claimed, reason, duration_ms, wait, 1).await,
+        None => failed(app, claimed, reason, duration_ms, false, None).await,
+    }
+}
+
+/// Puts a message off that came up against a limit of the account. It is no attempt of this message: however many are sent at once, each
+/// has all of its own.
+async fn throttled(
+    app: &App,
+    claimed: Versioned<CommunicationRecord>,
+    reason: &str,
+    duration_ms: u64,
+    throttle: Throttle,
+) -> Result<Option<Settled>> {
+    let random = u64::from_be_bytes(axle_domain::id::entropy());
+    let overdue = Duration::from_millis(latency(&claimed.value, app.now()));
+    match throttle_wait(throttle, overdue, random) {
+        Some(wait) => put_off(app, claimed, reason, duration_ms, wait, 0).await,
+        None => again(app, claimed, reason, duration_ms, None).await,
+    }
+}
+
+/// Makes a claimed message wait.
+async fn put_off(
+    app: &App,
+    claimed: Versioned<CommunicationRecord>,
+    reason: &str,
+    duration_ms: u64,
+    wait: Duration,
+    tries: u32,
+) -> Result<Option<Settled>> {
     let place = claimed.value.place.clone();
     let change = |record: &mut CommunicationRecord, now: Time| {
         note(record, now, duration_ms, "retry", Some(reason.to_owned()));
         let at = after(now, wait);
         record.status = CommunicationStatus::Pending;
-        record.tries += 1;
+        record.tries += tries;
         record.due_since.get_or_insert(record.scheduled_send_time);
         record.scheduled_send_time = at;
         record.due_at = Some(at);

@@ -1,5 +1,7 @@
 //! Stored files: exports, and what was imported.
 
+use std::time::Instant;
+
 use axle_domain::ImportJobId;
 use axle_providers::objects::{ObjectError, read_all};
 use axle_store::imports::{ImportRecord, ImportStatus};
@@ -8,6 +10,14 @@ use futures_util::TryStreamExt as _;
 
 use super::{Done, Work};
 use crate::error::{Error, Result};
+
+/// What was found in a file.
+enum Look {
+    Theirs,
+    NotTheirs,
+    /// Nothing up to this byte; the time is over.
+    NotUpTo(u64),
+}
 
 /// Where files of a tenant are.
 const PLACES: [&str; 3] = ["exports", "imports", "uploads"];
@@ -43,50 +53,72 @@ fn csv_records(text: &str) -> Vec<String> {
 }
 
 impl Work<'_> {
-    /// A page of files; the position is the place's number and the last key that was looked at.
+    /// A file, or a part of one. The position is the place's number and the last key that was looked at; of one that was not looked at
+    /// to its end, the byte to go on at besides.
     pub(super) async fn files(&mut self) -> Result<Done> {
         let mut done = Done::default();
         let at = self.erasure.after.clone().unwrap_or_default();
-        let (number, after) = at.split_once(':').unwrap_or(("0", ""));
+        let (place, after) = at.split_once(':').unwrap_or(("0", ""));
+        let (number, from) = match place.split_once('+') {
+            Some((number, from)) => (number, from.parse::<u64>().ok()),
+            None => (place, None),
+        };
         let number: usize = number.parse().unwrap_or(0);
         let Some(place) = PLACES.get(number) else { return Ok(done) };
-        let prefix = format!("{place}/{}/", self.ctx.entity_id);
-        let keys = self.app.objects().list(&prefix, Some(after).filter(|after| !after.is_empty())).await.map_err(stored)?;
-        // One at a time: each can be large.
-        let Some(key) = keys.first() else {
+        let key = if from.is_some() { Some(after.to_owned()) } else { self.next_file(place, after).await? };
+        let Some(key) = key else {
             done.next = Some(format!("{}:", number + 1));
             return Ok(done);
         };
-        if self.is_in_file(key).await? {
-            if self.is_being_read(key).await? {
+        match self.look_into(&key, from.unwrap_or(0)).await? {
+            Look::NotUpTo(byte) => {
+                done.next = Some(format!("{number}+{byte}:{key}"));
+                return Ok(done);
+            }
+            Look::Theirs if self.is_being_read(&key).await? => {
                 done.blocked = true;
                 return Ok(done);
             }
-            self.clean_file(key).await?;
-            done.note("files");
+            Look::Theirs => {
+                self.clean_file(&key).await?;
+                done.note("files");
+            }
+            Look::NotTheirs => {}
         }
         done.next = Some(format!("{number}:{key}"));
         Ok(done)
     }
 
-    async fn is_in_file(&self, key: &str) -> Result<bool> {
-        let mut pieces = match self.app.objects().get_stream(key, 0, None).await {
+    async fn next_file(&self, place: &str, after: &str) -> Result<Option<String>> {
+        let prefix = format!("{place}/{}/", self.ctx.entity_id);
+        let keys = self.app.objects().list(&prefix, Some(after).filter(|after| !after.is_empty())).await.map_err(stored)?;
+        Ok(keys.into_iter().next())
+    }
+
+    /// Looks for them in a file from a byte on, until the time is over.
+    async fn look_into(&self, key: &str, from: u64) -> Result<Look> {
+        let mut pieces = match self.app.objects().get_stream(key, from, None).await {
             Ok(pieces) => pieces,
-            Err(ObjectError::NotFound(_)) => return Ok(false),
+            Err(ObjectError::NotFound(_)) => return Ok(Look::NotTheirs),
             Err(e) => return Err(stored(e)),
         };
-        let mut seen = Vec::new();
+        let (mut seen, mut at) = (Vec::new(), from);
         while let Some(piece) = pieces.try_next().await.map_err(stored)? {
             seen.extend_from_slice(&piece);
             if seen.len() < 64 * OVERLAP {
                 continue;
             }
             if self.person.is_in(&text_of(&seen)) {
-                return Ok(true);
+                return Ok(Look::Theirs);
             }
-            seen.drain(..seen.len() - OVERLAP);
+            let done = seen.len() - OVERLAP;
+            seen.drain(..done);
+            at += done as u64;
+            if Instant::now() >= self.deadline {
+                return Ok(Look::NotUpTo(at));
+            }
         }
-        Ok(self.person.is_in(&text_of(&seen)))
+        Ok(if self.person.is_in(&text_of(&seen)) { Look::Theirs } else { Look::NotTheirs })
     }
 
     /// Whether an import that has not ended reads it.

@@ -23,7 +23,7 @@ use axle_domain::{ContactId, EntityId, Time};
 use axle_store::crm::contacts::ContactRecord;
 use axle_store::crm::deals::DealQuery;
 use axle_store::crm::erasure::ErasureRecord;
-use axle_store::{CommitError, Key, Table, Versioned};
+use axle_store::{Key, Table, Versioned};
 use secrecy::ExposeSecret;
 use serde::Serialize;
 use serde_json::json;
@@ -193,11 +193,7 @@ async fn begin(app: &App, ctx: &Ctx, contact: Versioned<ContactRecord>) -> Resul
     tx.create("erasure", &erasure);
     tx.delete_contact(&contact, version);
     audit::note(ctx, &mut tx, "contact.erased", contact.id, json!({}));
-    match tx.commit().await {
-        Ok(()) => Ok(true),
-        Err(CommitError::Condition { .. }) => Ok(false),
-        Err(e) => Err(e.into()),
-    }
+    Ok(tx.try_commit().await?)
 }
 
 async fn go_on(app: &App, ctx: &Ctx, id: ContactId, deadline: Instant) -> Result<Receipt> {
@@ -205,8 +201,8 @@ async fn go_on(app: &App, ctx: &Ctx, id: ContactId, deadline: Instant) -> Result
     loop {
         let found = table.erasure(ctx.entity_id, id, ctx.now).await?.ok_or(Error::NotFound("contact"))?;
         let Some(person) = open(app, &found.value).await? else { return receipt(app, found.value).await };
-        let mut work = Work { app, ctx, table, erasure: found.value, version: found.version, person };
-        if !work.run(deadline).await? {
+        let mut work = Work { app, ctx, table, erasure: found.value, version: found.version, person, deadline };
+        if !work.run().await? {
             // Another call goes on with the same; it knows where it is.
             continue;
         }
@@ -237,13 +233,19 @@ struct Work<'a> {
     erasure: ErasureRecord,
     version: u64,
     person: Person,
+    deadline: Instant,
+}
+
+/// Others have been faster again and again: the next call goes on.
+fn contended(what: &str) -> Error {
+    Error::Unavailable(format!("{what} changes all the time"))
 }
 
 impl Work<'_> {
     /// Works until it is done or the deadline comes; false if another call does the same.
-    async fn run(&mut self, deadline: Instant) -> Result<bool> {
+    async fn run(&mut self) -> Result<bool> {
         while let Some(step) = Step::ALL.get(usize::from(self.erasure.step)) {
-            if Instant::now() >= deadline {
+            if Instant::now() >= self.deadline {
                 return Ok(true);
             }
             let Some(done) = self.page(*step).await? else { return Ok(false) };

@@ -1,11 +1,12 @@
 //! What is theirs goes, and what is only about them stays without them.
 
+use axle_domain::address::Email;
 use axle_domain::communication::{CommunicationStatus, SuppressionOrigin};
 use axle_domain::crm::erasure::{ERASED, Person};
 use axle_domain::crm::task::Related;
 use axle_domain::lead::{IdentityKey, lead_id};
 use axle_domain::text::fold;
-use axle_domain::{ActivityId, CommunicationId, ContactId};
+use axle_domain::{ActivityId, CommunicationId, ContactId, DealId, LeadId};
 use axle_store::communications::CommunicationRecord;
 use axle_store::crm::activities::{ActivityQuery, ActivityRecord};
 use axle_store::crm::contacts::{ContactEmailRecord, ContactRecord};
@@ -19,7 +20,7 @@ use axle_store::suppressions::SuppressionRecord;
 use axle_store::{CommitError, Record, Tx, Versioned};
 use serde_json::Value;
 
-use super::{Done, Work};
+use super::{Done, Work, contended};
 use crate::crm::shared::RACES;
 use crate::error::{Error, Result};
 use crate::outreach::leads::{self, GENERATIONS};
@@ -56,7 +57,7 @@ pub(super) fn committed(result: Result<(), CommitError>) -> Result<bool> {
 impl Work<'_> {
     /// The contacts that they were besides, places, the place of their address, and suppressions.
     pub(super) async fn contact(&mut self) -> Result<Done> {
-        let (entity, now, mut done) = (self.ctx.entity_id, self.ctx.now, Done::default());
+        let (entity, mut done) = (self.ctx.entity_id, Done::default());
         for id in self.contact_ids() {
             let places = self.table.company_memberships(entity, id).await?;
             for some in places.chunks(AT_ONCE) {
@@ -67,36 +68,48 @@ impl Work<'_> {
                 }
                 tx.commit().await?;
             }
-            let key = ContactRecord::key_of(entity, id);
-            for _ in 0..RACES {
-                let Some(loser) = self.table.get::<ContactRecord>(&key, now).await? else { break };
-                let mut tx = self.table.tx();
-                tx.delete_contact(&loser.value, loser.version);
-                tx.create("alias", &ErasureAlias { entity_id: entity, id, contact_id: self.erasure.id });
-                if committed(tx.commit().await)? {
-                    done.note("contacts");
-                    break;
-                }
-            }
+            self.merged_contact(id, &mut done).await?;
         }
         for email in self.person.emails().clone() {
-            let Ok(email) = axle_domain::address::Email::parse(&email) else { continue };
-            let key = ContactEmailRecord::key_of(entity, &email);
-            for _ in 0..RACES {
-                let held = self.table.get::<ContactEmailRecord>(&key, now).await?;
-                let Some(held) = held.filter(|held| self.contact_ids().contains(&held.value.contact_id)) else { break };
-                let mut tx = self.table.tx();
-                tx.delete("email", key.clone(), held.version);
-                if committed(tx.commit().await)? {
-                    break;
-                }
-            }
+            let Ok(email) = Email::parse(&email) else { continue };
+            self.place_of_email(&email).await?;
         }
         let addresses: Vec<String> = self.person.addresses().cloned().collect();
         for address in addresses {
             self.suppress(&address, &mut done).await?;
         }
         Ok(done)
+    }
+
+    /// A contact that they were.
+    async fn merged_contact(&self, id: ContactId, done: &mut Done) -> Result<()> {
+        let (entity, key) = (self.ctx.entity_id, ContactRecord::key_of(self.ctx.entity_id, id));
+        for _ in 0..RACES {
+            let Some(loser) = self.table.get::<ContactRecord>(&key, self.ctx.now).await? else { return Ok(()) };
+            let mut tx = self.table.tx();
+            tx.delete_contact(&loser.value, loser.version);
+            tx.create("alias", &ErasureAlias { entity_id: entity, id, contact_id: self.erasure.id });
+            if committed(tx.commit().await)? {
+                done.note("contacts");
+                return Ok(());
+            }
+        }
+        Err(contended("a contact"))
+    }
+
+    /// What keeps an address for a contact that they were.
+    async fn place_of_email(&self, email: &Email) -> Result<()> {
+        let key = ContactEmailRecord::key_of(self.ctx.entity_id, email);
+        for _ in 0..RACES {
+            let held = self.table.get::<ContactEmailRecord>(&key, self.ctx.now).await?;
+            let Some(held) = held.filter(|held| self.contact_ids().contains(&held.value.contact_id)) else { return Ok(()) };
+            let mut tx = self.table.tx();
+            tx.delete("email", key.clone(), held.version);
+            if committed(tx.commit().await)? {
+                return Ok(());
+            }
+        }
+        Err(contended("the place of an address"))
     }
 
     /// What searches go through. No search shows them since the contact is deleted: what is found is fetched, and is not there.
@@ -138,7 +151,7 @@ impl Work<'_> {
                 return Ok(());
             }
         }
-        Err(Error::Unavailable("a suppression changes all the time".to_owned()))
+        Err(contended("a suppression"))
     }
 
     /// Leads with one of their addresses. None if another call does the same.
@@ -168,25 +181,46 @@ impl Work<'_> {
         Ok(Some(done))
     }
 
-    /// What stood for leads of theirs says whose it was no more.
-    async fn slots(&self) -> Result<()> {
+    /// What stood for leads of theirs says whose it was no more. A lead that was made with an address of theirs and deleted since has left
+    /// what campaigns and agents did for it, under the id that follows from the address.
+    async fn slots(&mut self) -> Result<()> {
         let entity = self.ctx.entity_id;
         let identities: Vec<IdentityKey> = self.person.identities().map(IdentityKey::from).collect();
         for identity in identities {
             for generation in 0..GENERATIONS {
-                match self.table.slot(entity, lead_id(entity, &identity, generation)).await? {
-                    Slot::Free => break,
-                    Slot::Alias(alias) if !alias.value.identity.is_empty() => {
-                        let mut tx = self.table.tx();
-                        let version = alias.version;
-                        tx.replace("slot", &SlotRecord { identity: String::new(), ..alias.value }, version);
-                        committed(tx.commit().await)?;
-                    }
-                    _ => {}
+                let id = lead_id(entity, &identity, generation);
+                let slot = self.give_up_slot(id).await?;
+                // One that is there was not found to be theirs.
+                if !matches!(slot, Slot::Lead(_)) {
+                    self.person.add_former_lead(id);
+                }
+                if matches!(slot, Slot::Free) {
+                    break;
                 }
             }
         }
         Ok(())
+    }
+
+    async fn give_up_slot(&self, id: LeadId) -> Result<Slot> {
+        for _ in 0..RACES {
+            let slot = self.table.slot(self.ctx.entity_id, id).await?;
+            let Slot::Alias(alias) = &slot else { return Ok(slot) };
+            let is_others = match alias.value.target {
+                // It was not found to be theirs, though a number of theirs leads to it.
+                Some(lead) => matches!(self.table.slot(self.ctx.entity_id, lead).await?, Slot::Lead(_)),
+                None => false,
+            };
+            if is_others || alias.value.identity.is_empty() {
+                return Ok(slot);
+            }
+            let mut tx = self.table.tx();
+            tx.replace("slot", &SlotRecord { identity: String::new(), ..alias.value.clone() }, alias.version);
+            if committed(tx.commit().await)? {
+                return Ok(slot);
+            }
+        }
+        Err(contended("the place of a lead"))
     }
 
     /// Deals stay, without them. Their timelines go first: who finds the deal cleaned has nothing left to do.
@@ -196,30 +230,34 @@ impl Work<'_> {
             for activity in self.timeline(id, &mut done).await? {
                 self.activity(ActivityId::from_uuid(activity), false, &mut done).await?;
             }
-            for _ in 0..RACES {
-                let key = DealRecord::key_of(self.ctx.entity_id, id);
-                let Some(Versioned { value: old, version }) = self.table.get::<DealRecord>(&key, self.ctx.now).await? else {
-                    break;
-                };
-                let mut new = self.without_contact(&old);
-                let profile = &mut new.profile;
-                let mut changed = new.contact_id != old.contact_id || new.prospect_id != old.prospect_id;
-                changed |= clean(&self.person, &mut profile.title);
-                changed |= clean_some(&self.person, &mut profile.lost_reason) | clean_some(&self.person, &mut profile.source);
-                changed |= profile.custom.values_mut().fold(false, |any, v: &mut Value| any | self.person.redact_json(v, true));
-                if !changed {
-                    break;
-                }
-                new.q = new.profile.search_text();
-                let mut tx = self.table.tx();
-                tx.replace_deal(&old, &new, version);
-                if committed(tx.commit().await)? {
-                    done.note("deals");
-                    break;
-                }
-            }
+            self.deal(id, &mut done).await?;
         }
         Ok(done)
+    }
+
+    async fn deal(&self, id: DealId, done: &mut Done) -> Result<()> {
+        let key = DealRecord::key_of(self.ctx.entity_id, id);
+        for _ in 0..RACES {
+            let found = self.table.get::<DealRecord>(&key, self.ctx.now).await?;
+            let Some(Versioned { value: old, version }) = found else { return Ok(()) };
+            let mut new = self.without_contact(&old);
+            let profile = &mut new.profile;
+            let mut changed = new.contact_id != old.contact_id || new.prospect_id != old.prospect_id;
+            changed |= clean(&self.person, &mut profile.title);
+            changed |= clean_some(&self.person, &mut profile.lost_reason) | clean_some(&self.person, &mut profile.source);
+            changed |= profile.custom.values_mut().fold(false, |any, v: &mut Value| any | self.person.redact_json(v, true));
+            if !changed {
+                return Ok(());
+            }
+            new.q = new.profile.search_text();
+            let mut tx = self.table.tx();
+            tx.replace_deal(&old, &new, version);
+            if committed(tx.commit().await)? {
+                done.note("deals");
+                return Ok(());
+            }
+        }
+        Err(contended("a deal"))
     }
 
     fn without_contact(&self, deal: &DealRecord) -> DealRecord {
@@ -241,9 +279,27 @@ impl Work<'_> {
     /// An activity keeps its type and time. One with the person keeps no text; one of a deal of theirs, what does not name them.
     async fn activity(&self, id: ActivityId, with_them: bool, done: &mut Done) -> Result<()> {
         let key = ActivityRecord::key_of(self.ctx.entity_id, id);
-        let Some(Versioned { value: old, version }) = self.table.get::<ActivityRecord>(&key, self.ctx.now).await? else {
-            return Ok(());
-        };
+        for _ in 0..RACES {
+            let found = self.table.get::<ActivityRecord>(&key, self.ctx.now).await?;
+            let Some(Versioned { value: old, version }) = found else { return Ok(()) };
+            let new = self.without_them_told(&old, with_them);
+            if new.profile == old.profile && new.contact_id == old.contact_id {
+                return Ok(());
+            }
+            let mut tx = self.table.tx();
+            if let Some(deal) = old.deal_id {
+                self.told_activity(&mut tx, deal, &old, &new).await?;
+            }
+            tx.replace("activity", &new, version);
+            if committed(tx.commit().await)? {
+                done.note("activities");
+                return Ok(());
+            }
+        }
+        Err(contended("an activity"))
+    }
+
+    fn without_them_told(&self, old: &ActivityRecord, with_them: bool) -> ActivityRecord {
         let mut new = old.clone();
         new.contact_id = old.contact_id.filter(|id| !self.person.is_linked(id.uuid()));
         if with_them || new.contact_id != old.contact_id {
@@ -254,29 +310,11 @@ impl Work<'_> {
             clean_some(&self.person, &mut new.profile.body);
             clean_some(&self.person, &mut new.profile.outcome);
         }
-        if new.profile == old.profile && new.contact_id == old.contact_id {
-            return Ok(());
-        }
-        let mut tx = self.table.tx();
-        if let Some(deal) = old.deal_id {
-            self.told_activity(&mut tx, deal, &old, &new).await?;
-        }
-        tx.replace("activity", &new, version);
-        // Nobody changes activities: a lost race was won by the same erasure.
-        if committed(tx.commit().await)? {
-            done.note("activities");
-        }
-        Ok(())
+        new
     }
 
     /// Its entry in the timeline of its deal, which may be somebody else's.
-    async fn told_activity(
-        &self,
-        tx: &mut Tx<'_>,
-        deal: axle_domain::DealId,
-        old: &ActivityRecord,
-        new: &ActivityRecord,
-    ) -> Result<()> {
+    async fn told_activity(&self, tx: &mut Tx<'_>, deal: DealId, old: &ActivityRecord, new: &ActivityRecord) -> Result<()> {
         let told = axle_domain::crm::timeline::Told::activity(new.id, new.kind, &new.profile);
         let (id, at, actor) = (old.id.uuid(), old.occurred_at, old.actor.clone());
         let mut entry = TimelineRecord::new(self.ctx.entity_id, deal, id, at, actor, told);
@@ -300,28 +338,33 @@ impl Work<'_> {
             }
         }
         for task in theirs {
-            let mut found = Some(task);
-            for _ in 0..RACES {
-                let Some(Versioned { value: mut task, version }) = found else { break };
-                let about_them = |related: &Related| related.kind == "contact" || self.is_their_lead(&related.id);
-                let mut changed = task.related.as_ref().is_some_and(about_them);
-                task.related = task.related.filter(|related| !about_them(related));
-                changed |= clean(&self.person, &mut task.title) | clean_some(&self.person, &mut task.description);
-                if !changed {
-                    break;
-                }
-                task.q = fold(&task.title).chars().take(400).collect();
-                let mut tx = self.table.tx();
-                tx.replace("task", &task, version);
-                if committed(tx.commit().await)? {
-                    done.note("tasks");
-                    break;
-                }
-                found = self.table.get(&TaskRecord::key_of(entity, task.id), self.ctx.now).await?;
-            }
+            self.task(task, &mut done).await?;
         }
         done.next = next;
         Ok(Some(done))
+    }
+
+    async fn task(&self, task: Versioned<TaskRecord>, done: &mut Done) -> Result<()> {
+        let mut found = Some(task);
+        for _ in 0..RACES {
+            let Some(Versioned { value: mut task, version }) = found else { return Ok(()) };
+            let about_them = |related: &Related| related.kind == "contact" || self.is_their_lead(&related.id);
+            let mut changed = task.related.as_ref().is_some_and(about_them);
+            task.related = task.related.filter(|related| !about_them(related));
+            changed |= clean(&self.person, &mut task.title) | clean_some(&self.person, &mut task.description);
+            if !changed {
+                return Ok(());
+            }
+            task.q = fold(&task.title).chars().take(400).collect();
+            let mut tx = self.table.tx();
+            tx.replace("task", &task, version);
+            if committed(tx.commit().await)? {
+                done.note("tasks");
+                return Ok(());
+            }
+            found = self.table.get(&TaskRecord::key_of(self.ctx.entity_id, task.id), self.ctx.now).await?;
+        }
+        Err(contended("a task"))
     }
 
     /// A lead of campaigns and agents, that is: deals are leads only to the CRM.
@@ -350,29 +393,34 @@ impl Work<'_> {
             }
         }
         for message in theirs {
-            let mut found = Some(message);
-            for _ in 0..RACES {
-                let Some(Versioned { value: old, version }) = found else { break };
-                if old.status == CommunicationStatus::Processing {
-                    // Its worker will write down what becomes of it, the address included.
-                    done.blocked = true;
-                    break;
-                }
-                self.replies(old.id).await?;
-                let mut tx = self.table.tx();
-                tx.forget_recipient(&old, &self.without_recipient(&old), version);
-                if committed(tx.commit().await)? {
-                    // One that came in meanwhile; from here on none is matched to it.
-                    self.replies(old.id).await?;
-                    crate::communications::send::give_back(self.app, &old, old.place.clone()).await;
-                    done.note("messages");
-                    break;
-                }
-                found = self.table.communication(entity, old.id, self.ctx.now).await?;
-            }
+            self.message(message, &mut done).await?;
         }
         done.next = next;
         Ok(Some(done))
+    }
+
+    async fn message(&self, message: Versioned<CommunicationRecord>, done: &mut Done) -> Result<()> {
+        let mut found = Some(message);
+        for _ in 0..RACES {
+            let Some(Versioned { value: old, version }) = found else { return Ok(()) };
+            if old.status == CommunicationStatus::Processing {
+                // Its worker will write down what becomes of it, the address included.
+                done.blocked = true;
+                return Ok(());
+            }
+            self.replies(old.id).await?;
+            let mut tx = self.table.tx();
+            tx.forget_recipient(&old, &self.without_recipient(&old), version);
+            if committed(tx.commit().await)? {
+                // One that came in meanwhile; from here on none is matched to it.
+                self.replies(old.id).await?;
+                crate::communications::send::give_back(self.app, &old, old.place.clone()).await;
+                done.note("messages");
+                return Ok(());
+            }
+            found = self.table.communication(self.ctx.entity_id, old.id, self.ctx.now).await?;
+        }
+        Err(contended("a message"))
     }
 
     /// What they wrote in answer to a message.

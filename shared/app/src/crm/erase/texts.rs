@@ -1,14 +1,14 @@
 //! Texts that were written with what happened: timelines, events, kept answers, what webhooks answered.
 
 use axle_domain::crm::erasure::Person;
-use axle_domain::{DealId, MeetingId};
+use axle_domain::{DealId, MeetingId, WebhookId};
 use axle_store::Item;
 use axle_store::crm::erasure::{Texts, edit, texts_of};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::records::{clean_some, committed};
-use super::{Done, Work};
+use super::{Done, Work, contended};
 use crate::error::Result;
 
 /// Items that are read at a time.
@@ -57,21 +57,33 @@ impl Work<'_> {
             if matches!(texts, Texts::Events) {
                 self.meeting(&item, done).await?;
             }
-            let mut found = Some(item);
-            for _ in 0..RACES {
-                let Some(mut item) = found.take() else { break };
-                let before = item.clone();
-                if !edit(&mut item, &mut |text| clean(&self.person, text)) {
-                    break;
-                }
-                if self.table.put_back(item).await? {
-                    done.note(place);
-                    break;
-                }
-                found = self.table.again(&before).await?;
-            }
+            self.tidy(item, place, clean, done).await?;
         }
         Ok(next)
+    }
+
+    /// Cleans an item that others may write at the same moment.
+    async fn tidy(
+        &self,
+        item: Item,
+        place: &'static str,
+        clean: fn(&Person, &str) -> Option<String>,
+        done: &mut Done,
+    ) -> Result<()> {
+        let mut found = Some(item);
+        for _ in 0..RACES {
+            let Some(mut item) = found.take() else { return Ok(()) };
+            let before = item.clone();
+            if !edit(&mut item, &mut |text| clean(&self.person, text)) {
+                return Ok(());
+            }
+            if self.table.put_back(item).await? {
+                done.note(place);
+                return Ok(());
+            }
+            found = self.table.again(&before).await?;
+        }
+        Err(contended(place))
     }
 
     /// The meeting that an event tells of: it is found by nothing else. Others who take part stay in it.
@@ -80,7 +92,7 @@ impl Work<'_> {
         let Some(subject) = told.filter(|subject| subject["kind"] == "meeting") else { return Ok(()) };
         let Some(id) = subject["id"].as_str().and_then(|id| id.parse::<MeetingId>().ok()) else { return Ok(()) };
         for _ in 0..RACES {
-            let Some(found) = self.table.meeting(self.ctx.entity_id, id, self.ctx.now).await? else { break };
+            let Some(found) = self.table.meeting(self.ctx.entity_id, id, self.ctx.now).await? else { return Ok(()) };
             let mut meeting = found.value.clone();
             meeting.attendees.retain(|address| !self.person.is_in(address));
             clean_some(&self.person, &mut meeting.title);
@@ -88,16 +100,16 @@ impl Work<'_> {
             let same = (&meeting.attendees, &meeting.title, meeting.lead_id)
                 == (&found.value.attendees, &found.value.title, found.value.lead_id);
             if same {
-                break;
+                return Ok(());
             }
             let mut tx = self.table.tx();
             tx.replace("meeting", &meeting, found.version);
             if committed(tx.commit().await)? {
                 done.note("meetings");
-                break;
+                return Ok(());
             }
         }
-        Ok(())
+        Err(contended("a meeting"))
     }
 
     /// A deal's timeline; answers with the activities in it.
@@ -106,12 +118,12 @@ impl Work<'_> {
         loop {
             let texts = Texts::Timeline(deal);
             let (items, next) = self.table.text_items(self.ctx.entity_id, texts, after.as_deref(), PAGE).await?;
-            for mut item in items {
+            for item in items {
                 let kind = item.get("kind").and_then(|kind| kind.as_s().ok());
                 if kind.is_some_and(|kind| kind == "activity") {
                     activities.extend(item.get("id").and_then(|id| id.as_s().ok()?.parse::<Uuid>().ok()));
-                } else if edit(&mut item, &mut |text| clean(&self.person, text)) && self.table.put_back(item).await? {
-                    done.note("timelines");
+                } else {
+                    self.tidy(item, "timelines", clean, done).await?;
                 }
             }
             match next {
@@ -133,18 +145,21 @@ impl Work<'_> {
         Ok(done)
     }
 
-    /// One endpoint after another; the position is the endpoint's number and the place in its list.
+    /// One endpoint after another, by their ids; the position is the endpoint's id and the place in its list.
     pub(super) async fn deliveries(&mut self) -> Result<Done> {
         let mut done = Done::default();
-        let webhooks = self.table.webhooks(self.ctx.entity_id, false).await?;
+        let mut ids: Vec<WebhookId> =
+            self.table.webhooks(self.ctx.entity_id, true).await?.iter().map(|webhook| webhook.value.id).collect();
+        ids.sort_unstable();
         let at = self.erasure.after.clone().unwrap_or_default();
-        let (number, after) = at.split_once('/').unwrap_or(("0", ""));
-        let number: usize = number.parse().unwrap_or(0);
-        let Some(webhook) = webhooks.get(number) else { return Ok(done) };
-        let after = Some(after).filter(|after| !after.is_empty());
-        let texts = Texts::Deliveries(webhook.value.id);
-        let next = self.sweep(texts, after, "webhookDeliveries", clean, &mut done).await?;
-        done.next = Some(next.map_or_else(|| format!("{}/", number + 1), |next| format!("{number}/{next}")));
+        let (from, after) = at.split_once('/').unwrap_or_default();
+        let from = from.parse::<WebhookId>().ok();
+        let mut ids = ids.into_iter().skip_while(|id| from.is_some_and(|from| *id < from));
+        let Some(id) = ids.next() else { return Ok(done) };
+        // One that was deleted meanwhile leaves its place to the next.
+        let after = Some(after).filter(|after| from == Some(id) && !after.is_empty());
+        let next = self.sweep(Texts::Deliveries(id), after, "webhookDeliveries", clean, &mut done).await?;
+        done.next = next.map(|next| format!("{id}/{next}")).or_else(|| ids.next().map(|id| format!("{id}/")));
         Ok(done)
     }
 }

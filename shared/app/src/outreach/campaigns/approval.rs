@@ -64,6 +64,7 @@ pub(super) async fn ask(mut turn: Turn<'_>, step: &SequenceStep, words: Words) -
         entity_id: run.entity_id,
         id: question(&run, step.step),
         agent_id: member.unwrap_or_else(|| built_in_id(run.entity_id, AgentRole::Sender)),
+        campaign_id: Some(turn.campaign.id),
         run_id: named(run.id),
         run_contact_id: contact_key(named(run.id), run.lead_id.uuid()),
         target: Target { kind: ContactKind::Lead, id: run.lead_id.uuid() },

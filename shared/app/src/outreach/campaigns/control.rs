@@ -1,6 +1,7 @@
 //! Pause, resume, cancel, clone; the end that comes of itself; and the pause that a spent budget brings.
 
 use axle_domain::campaign::CampaignStatus::{self, Cancelled, Completed, Draft, Paused, Running};
+use axle_domain::campaign::SendingWindow;
 use axle_domain::event::{Event, EventType, Subject};
 use axle_domain::{Actor, CampaignId, EntityId, TraceId};
 use axle_store::campaigns::{CampaignRecord, PauseReason};
@@ -11,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::launch::job;
 use super::overview::{Overview, overview};
-use super::{created, get};
+use super::{begin, get};
 use crate::answer::Answer;
 use crate::context::{App, Ctx};
 use crate::error::{Error, Result};
@@ -112,29 +113,9 @@ pub async fn clone(
     answer: impl FnOnce(&Versioned<CampaignRecord>) -> Result<Answer>,
 ) -> Result<Answer> {
     let Versioned { value: original, .. } = get(app, ctx, id).await?;
-    let CampaignRecord { entity_id, mut spec, agent_squad, .. } = original;
+    let CampaignRecord { mut spec, agent_squad, .. } = original;
     spec.name = copy_name(&spec.name);
-    let record = CampaignRecord {
-        entity_id,
-        id: CampaignId::new_at(ctx.now),
-        status: Draft,
-        spec,
-        agent_squad,
-        launch: None,
-        pause_reason: None,
-        budget_told: false,
-        ended_at: None,
-        created_at: ctx.now,
-        updated_at: ctx.now,
-    };
-    let campaign = Versioned { value: record, version: 1 };
-    let answer = answer(&campaign)?;
-    let mut tx = app.table().await.tx();
-    tx.create("campaign", &campaign.value);
-    tx.emit(&created(ctx, &campaign.value), app.config().event_retention_days);
-    ctx.keep(&mut tx, &answer);
-    tx.commit().await?;
-    Ok(answer)
+    begin(app, ctx, spec, agent_squad, answer).await
 }
 
 /// A name of at most 200 characters.
@@ -147,15 +128,31 @@ async fn find(app: &App, entity: EntityId, id: CampaignId) -> Result<Option<Vers
     Ok(app.table().await.get::<CampaignRecord>(&CampaignRecord::key_of(entity, id), app.now()).await?)
 }
 
-/// Whether a message of a campaign's sequence is not to go out, for now or (then it is about to be called back) for good. Those that
-/// wait when the budget is spent are paid for, and go. What somebody else sends in a campaign's name is their own affair.
-pub(crate) async fn is_held(app: &App, message: &CommunicationRecord) -> Result<bool> {
-    let Some(id) = message.campaign_id.filter(|_| message.actor == Actor::system("campaign-runner")) else { return Ok(false) };
-    let Some(campaign) = find(app, message.entity_id, id).await? else { return Ok(false) };
-    Ok(match campaign.value.status {
-        Paused => campaign.value.pause_reason != Some(PauseReason::Budget),
+/// What a campaign says of when a message of its sequence goes out.
+#[derive(Debug, Default)]
+pub(crate) struct Timing {
+    /// It is not to go out, for now or (then it is about to be called back) for good. Those that wait when the budget is spent are paid
+    /// for, and go.
+    pub(crate) held: bool,
+    pub(crate) window: Option<SendingWindow>,
+}
+
+/// Whether a campaign's sequence sends a message. What somebody else sends in a campaign's name is their own affair.
+pub(crate) fn is_of_sequence(message: &CommunicationRecord) -> bool {
+    message.campaign_id.is_some() && message.actor == Actor::system("campaign-runner")
+}
+
+/// When a message may go out, as far as its campaign has a say.
+pub(crate) async fn timing(app: &App, message: &CommunicationRecord) -> Result<Timing> {
+    let own = message.campaign_id.filter(|_| is_of_sequence(message));
+    let Some(id) = own else { return Ok(Timing::default()) };
+    let Some(campaign) = find(app, message.entity_id, id).await? else { return Ok(Timing::default()) };
+    let campaign = campaign.value;
+    let held = match campaign.status {
+        Paused => campaign.pause_reason != Some(PauseReason::Budget),
         status => status == Cancelled,
-    })
+    };
+    Ok(Timing { held, window: campaign.spec.messaging.sending_window })
 }
 
 /// Completes a campaign whose leads have all come to an end: once, however many workers notice it.
@@ -181,10 +178,8 @@ pub(super) async fn complete_if_done(app: &App, entity: EntityId, id: CampaignId
         let mut tx = app.table().await.tx();
         tx.replace("campaign", &campaign, version);
         tx.emit(&event(&ctx, &campaign, EventType::CampaignCompleted, data), app.config().event_retention_days);
-        match tx.commit().await {
-            Ok(()) => return Ok(()),
-            Err(CommitError::Condition { .. }) => {}
-            Err(e) => return Err(e.into()),
+        if tx.try_commit().await? {
+            return Ok(());
         }
     }
     Err(Error::Unavailable("a campaign keeps changing".to_owned()))
@@ -198,10 +193,8 @@ pub(super) async fn enrolled(app: &App, entity: EntityId, id: CampaignId) -> Res
         launch.enrolled = true;
         let mut tx = app.table().await.tx();
         tx.replace("campaign", &campaign, version);
-        match tx.commit().await {
-            Ok(()) => break,
-            Err(CommitError::Condition { .. }) => {}
-            Err(e) => return Err(e.into()),
+        if tx.try_commit().await? {
+            break;
         }
     }
     complete_if_done(app, entity, id).await
@@ -230,10 +223,8 @@ pub(super) async fn exhaust(app: &App, entity: EntityId, id: CampaignId, trace: 
             tx.emit(&event(&ctx, &campaign, EventType::BudgetExhausted, data), keep);
         }
         tx.emit(&event(&ctx, &campaign, EventType::CampaignPaused, json!({"reason": "budget exhausted"})), keep);
-        match tx.commit().await {
-            Ok(()) => return Ok(()),
-            Err(CommitError::Condition { .. }) => {}
-            Err(e) => return Err(e.into()),
+        if tx.try_commit().await? {
+            return Ok(());
         }
     }
     Err(Error::Unavailable("a campaign keeps changing".to_owned()))

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axle_domain::Micros;
 use axle_domain::agent::AgentRole;
 use axle_domain::campaign::SequenceStep;
-use axle_domain::campaign::run::RunState;
+use axle_domain::campaign::run::{RunState, ask_again_after};
 use axle_domain::campaign::words::Words;
 use axle_domain::cost::CostCategory;
 use axle_domain::enrich::Enrichment;
@@ -31,8 +31,6 @@ use crate::error::{Error, Result};
 /// Time for a draft, further attempts and repairs included, and seconds until somebody else may try.
 const DRAFT_TIME: Duration = Duration::from_secs(15);
 const DRAFT_LEASE: i64 = 30;
-/// Seconds until a model is asked again that has no time now.
-const ASK_AGAIN: i64 = 30;
 /// Open positions and technologies that a model is told of.
 const EXAMPLES: usize = 5;
 
@@ -268,7 +266,7 @@ async fn keep(
     };
     let mut tx = turn.app.table().await.tx();
     tx.overwrite("draft", &draft);
-    turn.run.lost = 0;
+    (turn.run.lost, turn.run.refused) = (0, 0);
     turn.run.due_at = Some(turn.ctx.now);
     write(turn, tx, copywriter, claim, answer.cost, &answer.model).await
 }
@@ -301,7 +299,7 @@ async fn write(
     }
 }
 
-/// Has the model asked again in a while.
+/// Has the model asked again in a while: a passing failure of its provider is no fault of the lead's.
 async fn again_later(
     mut turn: Turn<'_>,
     copywriter: &Copywriter,
@@ -310,8 +308,16 @@ async fn again_later(
     cost: Micros,
 ) -> Result<Next> {
     tracing::info!(run_id = %turn.run.id, error = %error, "a model is asked again later");
-    let due = turn.ctx.now.plus_secs(ASK_AGAIN);
-    turn.run.lost += 1;
+    let Some(wait) = ask_again_after(turn.run.refused) else {
+        turn.run.state = RunState::Failed;
+        turn.run.reason = Some(format!("{} attempts in a row failed to draft the message: {error}", turn.run.refused + 1));
+        return match claimed {
+            Some(claim) => pay(turn, copywriter, &claim, cost, &copywriter.model.model).await,
+            None => turn.save().await,
+        };
+    };
+    let due = turn.ctx.now.plus_secs(wait);
+    turn.run.refused += 1;
     turn.run.due_at = Some(due);
     turn.come_back(due).await?;
     match claimed {

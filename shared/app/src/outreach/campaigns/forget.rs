@@ -2,7 +2,6 @@
 
 use axle_domain::campaign::run::StopCause;
 use axle_domain::{CampaignRunId, EntityId};
-use axle_store::CommitError;
 use axle_store::runs::{DraftRecord, RunRecord};
 
 use super::hear::stop;
@@ -39,10 +38,8 @@ pub(crate) async fn forget(app: &App, entity: EntityId, id: CampaignRunId) -> Re
                 tx.forget_approval(&asked.value, asked.version);
             }
         }
-        match tx.commit().await {
-            Ok(()) => return Ok(Some(true)),
-            Err(CommitError::Condition { .. }) => {}
-            Err(e) => return Err(e.into()),
+        if tx.try_commit().await? {
+            return Ok(Some(true));
         }
     }
     Err(Error::Unavailable("a run keeps changing".to_owned()))

@@ -2,11 +2,12 @@
 
 use axle_domain::campaign::estimate::{CostEstimate, DRAFT_USAGE, LaunchInput, Rates, estimate, pace};
 use axle_domain::campaign::{CampaignStatus, Channel};
-use axle_domain::communication::MessageChannel;
+use axle_domain::communication::{MessageChannel, next_allowed_by_all};
 use axle_domain::cost::message_price;
 use axle_domain::event::EventType;
 use axle_domain::id::{entropy, v7_at};
-use axle_domain::{CampaignId, Faults, Input, Micros};
+use axle_domain::mail::IdentityKind;
+use axle_domain::{CampaignId, Faults, Input, Micros, Time};
 use axle_store::allowances::Allowance;
 use axle_store::campaigns::{CampaignRecord, Launch};
 use axle_store::identities::IdentityRecord;
@@ -22,6 +23,7 @@ use super::draft::Copywriter;
 use super::{control, get};
 use crate::answer::Answer;
 use crate::communications;
+use crate::communications::send::NEVER_OPEN;
 use crate::context::{App, Ctx};
 use crate::error::{Error, Result};
 use crate::outreach::enrichment;
@@ -41,7 +43,7 @@ pub struct Launched {
 /// Launches a campaign, or says what that would come to. Its leads are let in by a worker.
 ///
 /// # Errors
-/// [`Error::Conflict`] unless it is a draft with a sequence and somebody to send it to.
+/// [`Error::Conflict`] unless it is a draft with a sequence, somebody to send it to and somebody to send it.
 pub async fn launch(app: &App, ctx: &Ctx, id: CampaignId, input: LaunchInput) -> Result<Answer> {
     let mut faults = Faults::new();
     input.note_faults(&mut faults);
@@ -67,12 +69,24 @@ pub async fn launch(app: &App, ctx: &Ctx, id: CampaignId, input: LaunchInput) ->
         draft: drafts.map_or(Micros::ZERO, |copywriter| copywriter.estimate(DRAFT_USAGE)),
         model: drafts.map_or_else(|| "nobody".to_owned(), |copywriter| copywriter.model_name().to_owned()),
     };
-    let cost_estimate = estimate(&campaign.value.spec, cohort, &rates);
+    let mut cost_estimate = estimate(&campaign.value.spec, cohort, &rates);
+    if survey.open > 0 {
+        cost_estimate.assumptions.push(format!(
+            "{} of the leads are enriched before it is known whether they have the technologies and keywords of the ICP; those that do \
+             not end there as outside_icp, and nothing is sent to them",
+            survey.open
+        ));
+    }
+    let refused = require_sendable(&campaign.value, &survey, copywriter.err())
+        .and_then(|()| require_sender(&campaign.value, sender.as_ref(), ctx.now));
     if input.dry_run {
+        if let Err(Error::Conflict(why)) = refused {
+            cost_estimate.assumptions.push(format!("as it is now, a launch is refused: {why}"));
+        }
         let answer = Launched { execution_id: None, status: campaign.value.status, cost_estimate, targets };
         return Answer::new(200, answer);
     }
-    require_sendable(&campaign.value, &survey, copywriter.err())?;
+    refused?;
     let execution_id = v7_at(ctx.now, entropy());
     let status = CampaignStatus::Running;
     let answer = Answer::new(202, Launched { execution_id: Some(execution_id), status, cost_estimate, targets })?;
@@ -102,16 +116,40 @@ fn require_sendable(campaign: &CampaignRecord, survey: &Survey, no_copywriter: O
     if sequence.is_empty() {
         return Err(Error::Conflict("the campaign has no sequence to send".to_owned()));
     }
-    if !sequence.iter().any(|step| matches!(step.channel, Channel::Email | Channel::Sms)) {
+    if !sequence.iter().any(|step| step.channel.reaches_people()) {
         return Err(Error::Conflict("no step of the sequence goes by a channel that can be sent by: email or sms".to_owned()));
     }
-    if let (Some(step), Some(why)) = (sequence.iter().find(|step| step.is_drafted()), no_copywriter) {
+    if let (Some(step), Some(why)) =
+        (sequence.iter().find(|step| step.is_drafted() && step.channel.reaches_people()), no_copywriter)
+    {
         return Err(Error::Conflict(format!("step {} has no words, and nobody drafts it: {why}", step.step)));
     }
     if survey.targets.cohort == 0 && survey.targets.complete {
         return Err(Error::Conflict(
             "there is no lead to write to: attach leads, or widen the ICP; a dry run says more".to_owned(),
         ));
+    }
+    Ok(())
+}
+
+/// Refuses a campaign whose identity cannot send its e-mails: its leads would be paid for, and each would fail. Whether the deployment has
+/// a sender for those that name no identity is known to the runner.
+fn require_sender(campaign: &CampaignRecord, sender: Option<&IdentityRecord>, now: Time) -> Result<()> {
+    let messaging = &campaign.spec.messaging;
+    if campaign.spec.identity_id.is_none() || !messaging.sequence.iter().any(|step| step.channel == Channel::Email) {
+        return Ok(());
+    }
+    let refuse = |why: &str| Err(Error::Conflict(why.to_owned()));
+    let Some(sender) = sender else { return refuse("the campaign's sending identity was deleted") };
+    if sender.kind == IdentityKind::Ses && sender.confirmed_at.is_none() {
+        return refuse("the campaign's sending identity is not verified");
+    }
+    let windows: Vec<_> = sender.sending_window.iter().chain(&messaging.sending_window).collect();
+    // Of windows in zones of their own and of the recipients nobody can say whether they meet.
+    let of_contacts = windows.iter().filter(|window| window.timezone == "contact").count();
+    let comparable = of_contacts == 0 || of_contacts == windows.len();
+    if comparable && next_allowed_by_all(&windows, None, now).is_none() {
+        return refuse(NEVER_OPEN);
     }
     Ok(())
 }
@@ -124,7 +162,8 @@ async fn sender(app: &App, ctx: &Ctx, campaign: &CampaignRecord) -> Result<Optio
 
 /// Who drafts what has no words, or why nobody does.
 async fn copywriter(app: &App, ctx: &Ctx, campaign: &CampaignRecord) -> Result<std::result::Result<Copywriter, String>> {
-    if !campaign.spec.messaging.sequence.iter().any(axle_domain::campaign::SequenceStep::is_drafted) {
+    let sequence = &campaign.spec.messaging.sequence;
+    if !sequence.iter().any(|step| step.is_drafted() && step.channel.reaches_people()) {
         return Ok(Err("nothing is drafted".to_owned()));
     }
     match Copywriter::of(app, ctx, campaign).await {

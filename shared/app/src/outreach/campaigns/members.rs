@@ -3,6 +3,8 @@
 use axle_domain::campaign::CampaignStatus;
 use axle_domain::campaign::run::RunState;
 use axle_domain::{CampaignId, Faults, Input, LeadId, Time, TraceId};
+use axle_store::CommitError;
+use axle_store::campaigns::CampaignRecord;
 use axle_store::leads::{LeadRecord, MembershipRecord};
 use axle_store::runs::{RunMessage, RunNote, RunRecord};
 use serde::{Deserialize, Serialize};
@@ -49,10 +51,7 @@ pub struct Attached {
 /// # Errors
 /// [`Error::Invalid`] naming each id that no lead has, [`Error::Conflict`] unless it is a draft.
 pub async fn attach(app: &App, ctx: &Ctx, id: CampaignId, input: AttachInput) -> Result<Answer> {
-    let campaign = get(app, ctx, id).await?.value;
-    if campaign.status != CampaignStatus::Draft {
-        return Err(Error::Conflict(format!("the campaign is {}; leads are attached to a draft", campaign.status.as_str())));
-    }
+    require_draft(&get(app, ctx, id).await?.value)?;
     let (table, entity) = (app.table().await, ctx.entity_id);
     let mut wanted = input.lead_ids.clone();
     wanted.sort_unstable();
@@ -80,19 +79,57 @@ pub async fn attach(app: &App, ctx: &Ctx, id: CampaignId, input: AttachInput) ->
     }
     let last = chunks.len() - 1;
     for (i, chunk) in chunks.into_iter().enumerate() {
-        let mut tx = table.tx();
-        for lead_id in chunk {
-            let place = MembershipRecord { entity_id: entity, campaign_id: id, lead_id: *lead_id, added_at: ctx.now };
-            tx.create("place of a lead", &place);
-        }
-        if i == last {
-            ctx.keep(&mut tx, &answer);
-        }
-        if !tx.is_empty() {
-            tx.commit().await?;
-        }
+        put_places(app, ctx, id, chunk, (i == last).then_some(&answer)).await?;
     }
     Ok(answer)
+}
+
+/// Refuses to attach leads to a campaign that has begun, or has ended.
+fn require_draft(campaign: &CampaignRecord) -> Result<()> {
+    if campaign.status == CampaignStatus::Draft {
+        return Ok(());
+    }
+    Err(Error::Conflict(format!("the campaign is {}; leads are attached to a draft", campaign.status.as_str())))
+}
+
+/// Requires that leads can be attached to the campaign that a request names at `pointer`, if it names one.
+///
+/// # Errors
+/// [`Error::Invalid`] if there is no such campaign, [`Error::Conflict`] unless it is a draft.
+pub(crate) async fn require_attachable(app: &App, ctx: &Ctx, pointer: &str, id: Option<CampaignId>) -> Result<()> {
+    let Some(id) = id else { return Ok(()) };
+    match get(app, ctx, id).await {
+        Ok(campaign) => require_draft(&campaign.value),
+        Err(Error::NotFound(_)) => Err(Error::invalid(pointer, "no campaign has this id")),
+        Err(e) => Err(e),
+    }
+}
+
+/// Writes places of leads down, with the request's answer if it is given, as long as the campaign is a draft.
+async fn put_places(app: &App, ctx: &Ctx, id: CampaignId, leads: &[LeadId], answer: Option<&Answer>) -> Result<()> {
+    let mut tx = app.table().await.tx();
+    for lead_id in leads {
+        tx.create(
+            "place of a lead",
+            &MembershipRecord { entity_id: ctx.entity_id, campaign_id: id, lead_id: *lead_id, added_at: ctx.now },
+        );
+    }
+    if !tx.is_empty() {
+        tx.while_draft(ctx.entity_id, id);
+    }
+    if let Some(answer) = answer {
+        ctx.keep(&mut tx, answer);
+    }
+    if tx.is_empty() {
+        return Ok(());
+    }
+    match tx.commit().await {
+        Err(CommitError::Condition { label: "campaign", .. }) => {
+            require_draft(&get(app, ctx, id).await?.value)?;
+            Err(Error::Internal("a draft that was none".to_owned()))
+        }
+        other => Ok(other?),
+    }
 }
 
 /// A lead in a campaign.

@@ -24,14 +24,15 @@ pub use members::{AttachInput, Attached, Member, attach, members};
 pub use overview::{Overview, overview};
 pub use run::advance;
 
-pub(crate) use control::is_held;
+pub(crate) use control::{is_of_sequence, timing};
 pub(crate) use forget::forget;
+pub(crate) use members::require_attachable;
 
 pub use axle_store::runs::{CampaignJob, RunJob};
 
 use axle_domain::agent::{AgentRole, built_in, built_in_id};
 use axle_domain::campaign::{CampaignInput, CampaignStatus};
-use axle_domain::event::{Event, EventType, Subject};
+use axle_domain::event::EventType;
 use axle_domain::{CampaignId, EntityId, Faults};
 use axle_store::campaigns::{CampaignRecord, SquadMember};
 use axle_store::{CommitError, Versioned};
@@ -51,6 +52,17 @@ pub async fn create(
     answer: impl FnOnce(&Versioned<CampaignRecord>) -> Result<Answer>,
 ) -> Result<Answer> {
     let agent_squad = check(app, ctx, &spec).await?;
+    begin(app, ctx, spec, agent_squad, answer).await
+}
+
+/// Writes a new draft down, with the event that tells of it.
+async fn begin(
+    app: &App,
+    ctx: &Ctx,
+    spec: CampaignInput,
+    agent_squad: Vec<SquadMember>,
+    answer: impl FnOnce(&Versioned<CampaignRecord>) -> Result<Answer>,
+) -> Result<Answer> {
     let record = CampaignRecord {
         entity_id: ctx.entity_id,
         id: CampaignId::new_at(ctx.now),
@@ -68,18 +80,11 @@ pub async fn create(
     let answer = answer(&campaign)?;
     let mut tx = app.table().await.tx();
     tx.create("campaign", &campaign.value);
-    tx.emit(&created(ctx, &campaign.value), app.config().event_retention_days);
+    let told = json!({"name": campaign.value.spec.name, "status": "draft", "channels": campaign.value.spec.channels});
+    tx.emit(&control::event(ctx, &campaign.value, EventType::CampaignCreated, told), app.config().event_retention_days);
     ctx.keep(&mut tx, &answer);
     tx.commit().await?;
     Ok(answer)
-}
-
-fn created(ctx: &Ctx, campaign: &CampaignRecord) -> Event {
-    let data = json!({"name": campaign.spec.name, "status": "draft", "channels": campaign.spec.channels});
-    let subject = Subject::new("campaign", campaign.id);
-    Event::new(EventType::CampaignCreated, ctx.entity_id, ctx.now, ctx.actor.clone(), subject, data)
-        .campaign(Some(campaign.id))
-        .trace(ctx.trace_id)
 }
 
 /// Checks a definition and picks its squad.

@@ -6,12 +6,14 @@
 use std::time::Duration;
 
 use axle_domain::Micros;
+use axle_domain::campaign::Channel;
 use axle_domain::campaign::run::{RunState, StopCause};
 use axle_domain::cost::CostCategory;
 use axle_domain::trace::{attribute, name};
 use axle_store::Tx;
 use axle_store::runs::RunNote;
 
+use super::audience;
 use super::claim::{self, Taken};
 use super::run::{Next, Turn};
 use crate::error::{Error, Result};
@@ -25,6 +27,9 @@ const ENRICH_LEASE: i64 = 30;
 /// Enriches the run's lead.
 pub(super) async fn enrich(mut turn: Turn<'_>) -> Result<Next> {
     let (app, ctx, run) = (turn.app, turn.ctx.clone(), turn.run.id);
+    if nobody_sends(&turn) {
+        return turn.end(RunState::Failed, "there is no sending identity, and the deployment has no sender of its own").await;
+    }
     if turn.run.lost >= claim::ATTEMPTS {
         turn.run.note(RunNote::new(ctx.now, name::ENRICH, "given up: it goes on without").failed());
         turn.run.lost = 0;
@@ -76,6 +81,12 @@ pub(super) async fn enrich(mut turn: Turn<'_>) -> Result<Next> {
     again(e)
 }
 
+/// Whether the campaign's e-mails have nobody to send them. Then nothing is paid for them either.
+fn nobody_sends(turn: &Turn<'_>) -> bool {
+    let has_emails = turn.sequence().iter().any(|step| step.channel == Channel::Email);
+    has_emails && turn.campaign.spec.identity_id.is_none() && turn.app.config().sender.is_none()
+}
+
 fn said(enriched: &Enriched) -> String {
     let known = enriched.enrichment.sources.len();
     if known > 0 {
@@ -85,10 +96,16 @@ fn said(enriched: &Enriched) -> String {
     if why.is_empty() { "nothing found".to_owned() } else { format!("nothing found; {}", why.join("; ")) }
 }
 
-/// Scores the run's lead against the campaign's ICP.
+/// Scores the run's lead against the campaign's ICP; one that turns out not to fit ends here.
 pub(super) async fn score(turn: Turn<'_>) -> Result<Next> {
     let (app, ctx) = (turn.app, turn.ctx.clone());
-    let zone = turn.lead().await?.and_then(|lead| lead.profile.timezone);
+    let lead = turn.lead().await?;
+    if let Some(lead) = &lead
+        && !audience::fits_what_was_found(app, &turn.campaign, lead).await?
+    {
+        return turn.end(RunState::Stopped, StopCause::OutsideIcp.as_str()).await;
+    }
+    let zone = lead.and_then(|lead| lead.profile.timezone);
     let join = |tx: &mut Tx<'_>, scored: &Scored| {
         let (mut turn, score) = (turn.clone(), &scored.score);
         let detail = format!("{} of 100, {}", score.score, score.tier.as_str());

@@ -1,6 +1,5 @@
 //! A step of the sequence: its message written, approved if need be, paid for and queued.
 
-use axle_domain::CommunicationId;
 use axle_domain::campaign::run::{RunState, StopCause, allowed, message_id, pick};
 use axle_domain::campaign::words::{self, SenderWords, Words};
 use axle_domain::campaign::{Approval, Channel, SequenceStep};
@@ -8,6 +7,7 @@ use axle_domain::communication::{Category, CommunicationInput, MessageChannel, S
 use axle_domain::cost::dearest_message_price;
 use axle_domain::lead::LeadProfile;
 use axle_domain::trace::name;
+use axle_domain::{CommunicationId, Time};
 use axle_store::CommitError;
 use axle_store::allowances::{Allowance, Refill, Spending};
 use axle_store::runs::{DraftRecord, RunMessage, RunNote};
@@ -78,7 +78,7 @@ pub(super) async fn take(mut turn: Turn<'_>) -> Result<Next> {
         return approval::ask(turn, &step, words).await;
     }
     let input = input(&turn, channel, words).await?;
-    let prepared = match communications::prepare_as(turn.app, &turn.ctx, id, input).await {
+    let prepared = match communications::prepare_as(turn.app, &turn.ctx, id, input, Some(&turn.campaign.spec.messaging)).await {
         Ok(prepared) => Prepared { parent_span: Some(turn.run.root_span()), ..prepared },
         Err(Error::Invalid(faults)) => {
             let why = faults.first().map_or_else(String::new, |fault| format!("{} {}", fault.pointer, fault.detail));
@@ -106,7 +106,8 @@ async fn write<'a>(
     }
     let sender = sender(&turn).await?;
     if step.is_drafted() {
-        return draft::draft(turn, step, lead, sender.name).await;
+        // The way to a draft is deep: on the heap it needs no more stack than a test has.
+        return Box::pin(draft::draft(turn, step, lead, sender.name)).await;
     }
     let way_out = app.link_key().await?.unsubscribe_url(&app.config().base_url, entity, id);
     let variant = step.variants.iter().find(|known| Some(known.name.as_str()) == variant);
@@ -186,14 +187,16 @@ async fn queue(mut turn: Turn<'_>, step: &SequenceStep, variant: Option<String>,
     let cost = dearest_message_price(prepared.record.channel, Some(prepared.provider), now);
     let zone = turn.campaign.spec.messaging.sending_window.as_ref().map(|window| window.timezone.clone());
     let zone = zone.filter(|zone| zone != "contact");
-    let day = launch.daily_send_limit.map(|limit| (day_of(zone.as_deref(), now), limit));
+    // It counts on the day that it is to go out on, which another window may make a later one.
+    let goes_out = prepared.record.scheduled_send_time.max(now);
+    let day = launch.daily_send_limit.map(|limit| (day_of(zone.as_deref(), goes_out), limit));
     let of_day = day.as_ref().map(|(day, _)| day.clone());
     let id = prepared.record.id;
     turn.run.messages.push(RunMessage { step: step.step, id, variant, cost, day: of_day, queued_at: now, settled: false });
     turn.run.state = RunState::Sending;
     // The outcome is told; this is for the case that nobody hears it.
-    turn.run.due_at = Some(prepared.record.scheduled_send_time.max(now).plus_secs(600));
-    turn.run.lost = 0;
+    turn.run.due_at = Some(goes_out.plus_secs(600));
+    (turn.run.lost, turn.run.refused) = (0, 0);
     turn.run.note(RunNote::new(now, name::QUEUE, format!("step {} was queued", step.step)).step(step.step));
     let table = app.table().await;
     for _ in 0..RACES {
@@ -226,7 +229,7 @@ async fn queue(mut turn: Turn<'_>, step: &SequenceStep, variant: Option<String>,
                 let all = i64::try_from(*limit).unwrap_or(i64::MAX);
                 let places = Allowance::Day(campaign, day.clone());
                 if table.refill(entity, &places, subject, 1, all).await? == Refill::Exhausted {
-                    return tomorrow(app, &turn, zone.as_deref()).await;
+                    return next_day(app, &turn, zone.as_deref(), goes_out).await;
                 }
             }
             Err(CommitError::Condition { label: "message", .. }) => {
@@ -244,10 +247,10 @@ async fn unqueued<'a>(app: &'a crate::App, turn: &Turn<'_>) -> Result<Option<Tur
     Ok(fresh.filter(|fresh| fresh.version == turn.version))
 }
 
-/// The day's places are taken: waits for the next one.
-async fn tomorrow(app: &crate::App, turn: &Turn<'_>, zone: Option<&str>) -> Result<Next> {
+/// The places of the day of `goes_out` are taken: waits for the next one.
+async fn next_day(app: &crate::App, turn: &Turn<'_>, zone: Option<&str>, goes_out: Time) -> Result<Next> {
     let Some(mut fresh) = unqueued(app, turn).await? else { return Ok(Next::GoOn) };
-    let starts = start_of_day(zone, fresh.ctx.now, 1);
+    let starts = start_of_day(zone, goes_out, 1);
     let own = fresh.lead().await?.and_then(|lead| lead.profile.timezone);
     let window = fresh.campaign.spec.messaging.sending_window.as_ref();
     fresh.run.due_at = Some(allowed(window, own.as_deref(), starts));

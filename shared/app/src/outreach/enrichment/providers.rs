@@ -3,8 +3,8 @@
 use axle_domain::enrich::{ProviderInput, ProviderName, WEBSITE};
 use axle_domain::{EntityId, Faults, Micros};
 use axle_providers::outbound::EndpointUrl;
+use axle_store::Versioned;
 use axle_store::enrichment::ProviderRecord;
-use axle_store::{CommitError, Versioned};
 use serde_json::json;
 
 use crate::context::{App, Ctx};
@@ -138,11 +138,11 @@ pub async fn put_provider(
             name,
             json!({"url_host": host_of(&bare), "secret": record.secret.is_some()}),
         );
-        match tx.commit().await {
-            Ok(()) => return Ok(Versioned { value: record, version: version + 1 }),
-            Err(CommitError::Condition { .. }) if if_match.is_none() => {}
-            Err(CommitError::Condition { .. }) => break,
-            Err(e) => return Err(e.into()),
+        if tx.try_commit().await? {
+            return Ok(Versioned { value: record, version: version + 1 });
+        }
+        if if_match.is_some() {
+            break;
         }
     }
     Err(changed_meanwhile(if_match))
@@ -194,11 +194,11 @@ pub async fn delete_provider(app: &App, ctx: &Ctx, name: &ProviderName, if_match
         let mut tx = app.table().await.tx();
         tx.delete("provider", ProviderRecord::key_of(ctx.entity_id, name), version);
         audit::note(ctx, &mut tx, "enrichment_provider.deleted", name, json!({}));
-        match tx.commit().await {
-            Ok(()) => return Ok(()),
-            Err(CommitError::Condition { .. }) if if_match.is_none() => {}
-            Err(CommitError::Condition { .. }) => break,
-            Err(e) => return Err(e.into()),
+        if tx.try_commit().await? {
+            return Ok(());
+        }
+        if if_match.is_some() {
+            break;
         }
     }
     Err(changed_meanwhile(if_match))

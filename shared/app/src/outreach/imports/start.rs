@@ -74,7 +74,7 @@ pub struct Started {
 ///
 /// # Errors
 /// [`Error::Invalid`] with every fault: the file is no CSV, has no rows or no identifying column; the mapping, campaign or
-/// upload does not exist.
+/// upload does not exist. [`Error::Conflict`] for a campaign that is no draft.
 pub async fn start(
     app: &App,
     ctx: &Ctx,
@@ -85,7 +85,7 @@ pub async fn start(
     let mut faults = Faults::new();
     let in_query = matches!(source, Source::Inline { sent_as: SentAs::Body, .. });
     let campaign = if in_query { "?campaign_id" } else { "/campaign_id" };
-    note(&mut faults, super::super::leads::require_campaign(app, ctx, campaign, options.campaign_id).await)?;
+    note(&mut faults, super::super::campaigns::require_attachable(app, ctx, campaign, options.campaign_id).await)?;
     if options.mapping.as_ref().is_some_and(|mapping| !check_mapping(mapping, &mut faults)) {
         return Err(Error::Invalid(faults.into_vec()));
     }

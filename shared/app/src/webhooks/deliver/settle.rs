@@ -11,6 +11,7 @@ use serde_json::json;
 use super::{Tried, after, random, send_later};
 use crate::context::App;
 use crate::error::Result;
+use crate::webhooks::endpoints::origin;
 
 const GONE: &str = "it answered with status 410: it wants no more events";
 const GIVEN_UP: &str = "for 5 days, no delivery to it has succeeded";
@@ -82,7 +83,8 @@ async fn record_and_disable(
 ) -> Result<bool> {
     let table = app.table().await;
     let subject = Subject::new("webhook", endpoint.id);
-    let data = json!({"url": endpoint.url, "reason": reason});
+    // Others are told of it too, and its path and query may hold secrets.
+    let data = json!({"url": origin(&endpoint.url), "reason": reason});
     let actor = Actor::system("webhook-deliverer");
     let mut event = Event::new(EventType::WebhookDisabled, endpoint.entity_id, now, actor, subject, data);
     // It follows from the event that could not be delivered.

@@ -153,6 +153,21 @@ fn free_prompts_put_what_is_known_into_the_form() {
     assert!(text.as_str().unwrap().contains("company: Example Ltd\n"), "{text}");
 }
 
+#[test]
+fn a_form_that_asks_for_too_much_gets_a_short_answer() {
+    let mut nested = json!({"const": "x".repeat(1_000)});
+    for _ in 0..16 {
+        nested = json!({"type": "array", "minItems": 100, "items": nested});
+    }
+    let wide = json!({"type": "array", "minItems": 100, "items": {"type": "array", "minItems": 100, "items": {"type": "string", "minLength": 10_000}}});
+    let names: Vec<String> = (0..200).map(|i| format!("a field with a name of its own {i}")).collect();
+    let object = json!({"type": "object", "required": names, "properties": {"a": nested}});
+    for schema in [nested.clone(), wide, object] {
+        let free = FreeTask { prompt: "All".to_owned(), output_schema: Some(schema), person: None, facts: vec![], texts: vec![] };
+        assert!(answer(&Task::Free(free)).to_string().len() < 300_000);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
