@@ -1,5 +1,14 @@
 //! Text helpers that several contexts share.
 
+/// `DraftMessage` for `draft_message`, `LeadScored` for `lead.scored`: the name of a schema or an operation for a word of ours.
+pub fn pascal_case(word: &str) -> String {
+    let parts = word.split(['.', '_']).flat_map(|part| {
+        let mut letters = part.chars();
+        letters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(letters)
+    });
+    parts.collect()
+}
+
 /// Folds text for caseless search: Unicode lower case with white space runs made one space.
 pub fn fold(text: &str) -> String {
     let mut out = String::with_capacity(text.len());

@@ -14,7 +14,7 @@ use super::schema::{check_json, check_schema};
 use super::{ActionKind, ContactKind, OnError};
 use crate::crm::stage::Stage;
 use crate::lead::{LeadStatus, Tier};
-use crate::text::Entry;
+use crate::text::{Entry, pascal_case};
 use crate::{CampaignId, Faults, MarketingListId, Micros};
 
 /// Steps of a playbook.
@@ -151,11 +151,7 @@ fn params_schemas(kind: ActionKind) -> Vec<Named> {
 
 /// `DraftMessageStep` for `draft_message`.
 fn step_name(kind: ActionKind) -> String {
-    let words = kind.as_str().split('_').map(|word| {
-        let (first, rest) = word.split_at(1);
-        first.to_ascii_uppercase() + rest
-    });
-    words.collect::<String>() + "Step"
+    pascal_case(kind.as_str()) + "Step"
 }
 
 /// The schema of a step of one kind, and after it those that it refers to. Each has a name of its own, by which generated clients call

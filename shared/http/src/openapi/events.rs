@@ -1,6 +1,7 @@
 //! What endpoints are told: every event type, with the form of its body, under the document's `webhooks`.
 
 use axle_domain::event::EventType;
+use axle_domain::text::pascal_case;
 use serde_json::{Map, Value, json};
 
 /// One entry an event type, from the registry. The five fields around `data` are those of every event.
@@ -13,7 +14,7 @@ fn delivery(kind: EventType) -> Value {
     let (data, sample) = (kind.data_schema(), kind.data_sample());
     json!({
         "summary": kind.description(),
-        "operationId": operation_id(kind),
+        "operationId": format!("on{}", pascal_case(kind.as_str())),
         "tags": ["Events"],
         "parameters": [
             header("webhook-id", "The event's id, the same at every attempt: what has it was told before."),
@@ -39,13 +40,4 @@ fn delivery(kind: EventType) -> Value {
             "default": {"description": "To be tried again; `429` and `503` may say when, in `Retry-After`."},
         },
     })
-}
-
-/// `onLeadScored` for `lead.scored`.
-fn operation_id(kind: EventType) -> String {
-    let words = kind.as_str().split(['.', '_']).map(|word| {
-        let (first, rest) = word.split_at(1);
-        first.to_ascii_uppercase() + rest
-    });
-    std::iter::once("on".to_owned()).chain(words).collect()
 }
